@@ -1,0 +1,1 @@
+"""lungeval: visual Turing tests for synthetic lung images."""

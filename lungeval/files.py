@@ -1,0 +1,91 @@
+"""Files that survive a crash: written beside their place, flushed to disk, then renamed; a folder's hashes written last."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lungeval.errors import LungevalError
+from lungeval.keys import sha256_file
+
+SUMS = "SHA256SUMS"
+"""The list of hashes that ends a finished stage, in the format of `sha256sum`."""
+BATCHES = "batches"
+"""A stage's folder of committed work; dropped once the stage is finished, never part of its list."""
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """Write a whole file, or nothing: temporary file in the same folder, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as handle:
+        handle.write(data.encode("utf-8") if isinstance(data, str) else data)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk (a rename is safe only then)."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line and flush it to disk; a torn line left by a crash is ended first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torn = path.exists() and path.stat().st_size > 0 and path.read_bytes()[-1:] != b"\n"
+    with path.open("a", encoding="utf-8") as handle:
+        handle.write(("\n" if torn else "") + line + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def sweep_temporary(folder: Path) -> None:
+    """Remove temporary files that a killed process left."""
+    for path in folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _members(folder: Path) -> list[Path]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if path.relative_to(folder).parts[0] not in (SUMS, BATCHES))
+
+
+def seal_folder(folder: Path) -> None:
+    """Write the folder's list of hashes: the mark that it is finished."""
+    lines = [f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}" for path in _members(folder)]
+    write_atomic(folder / SUMS, "\n".join(lines) + "\n")
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether the folder was finished."""
+    return (folder / SUMS).is_file()
+
+
+def check_folder(folder: Path) -> list[LungevalError]:
+    """What was changed, removed or added in a finished folder since its list was written."""
+    listed: dict[str, str] = {}
+    for number, line in enumerate((folder / SUMS).read_text(encoding="utf-8").splitlines(), start=1):
+        digest, gap, name = line.partition("  ")
+        if not gap or len(digest) != 64:
+            return [_changed(folder / SUMS, f"line {number} is not a hash and a name")]
+        listed[name] = digest
+    present = {path.relative_to(folder).as_posix(): path for path in _members(folder)}
+    faults = [_changed(folder / name, "the file is gone") for name in sorted(listed.keys() - present.keys())]
+    faults += [_changed(present[name], "the file was added") for name in sorted(present.keys() - listed.keys())]
+    for name in sorted(listed.keys() & present.keys()):
+        if sha256_file(present[name]) != listed[name]:
+            faults.append(_changed(present[name], "the file was edited"))
+    return faults
+
+
+def _changed(path: Path, what: str) -> LungevalError:
+    return LungevalError(
+        "changed", f"{what} after its stage was finished", where=str(path),
+        remedy="put the original back, or start a new run with `lungeval run PROTOCOL --new`",
+    )  # fmt: skip

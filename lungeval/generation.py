@@ -1,0 +1,200 @@
+"""Stage `generate` -> 0-images/: ask each arm for its images, record what became of each, resume after any stop.
+
+Every arm goes the same way, the reals among them. A batch is the unit of commit: its images are stored under the hash of
+their pixels, then its rows are written in one file; what has no row does not exist and is asked for again. When all
+batches are there the rows become manifest.csv (no path, no patient) and private.csv (both, for the owner's eyes).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lungeval import images
+from lungeval.backends.base import Backend, Context, Item, Made, native_conditions
+from lungeval.errors import LungevalError, raise_all
+from lungeval.files import BATCHES, is_sealed, sync_folder, write_atomic
+from lungeval.keys import sha256_pixels
+from lungeval.progress import Progress
+from lungeval.protocol import Cell, Located, LockedProtocol
+from lungeval.records import ANY_CONDITION, REAL_ARM, Image, rows_to_csv
+from lungeval.registry import load
+from lungeval.runs import Run
+from lungeval.seal import Secret, make_secret
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items that are made and committed together."""
+
+    arm: str
+    """The arm."""
+    name: str
+    """File name: modality-condition-number."""
+    items: tuple[Item, ...]
+    """What is asked for."""
+
+
+def backend_of(located: Located, seed: int) -> Backend:
+    """The backend of an arm, configured."""
+    plugin = load("backends", located.arm.backend, where=located.where, folder=located.folder)
+    backend: Backend = plugin(
+        Context(name=located.name, arm=located.arm, folder=located.folder, seed=seed, where=located.where)
+    )
+    return backend
+
+
+def cells_of(located: Located, backend: Backend, locked: LockedProtocol) -> list[Cell]:
+    """The cells that an arm is asked to fill: the protocol's that it can, and `any` where it is unconditional."""
+    there = backend.conditions()
+    cells: list[Cell] = []
+    for cell in locked.protocol.cells:
+        if native_conditions(located.arm, cell) and (there is None or cell.condition in there.get(cell.modality, ())):
+            cells.append(cell)
+    for modality in dict.fromkeys(cell.modality for cell in locked.protocol.cells):
+        wanted = any(entry.modality == modality and entry.condition == ANY_CONDITION for entry in located.arm.makes)
+        if wanted and located.name != REAL_ARM:
+            cells.append(Cell(modality=modality, condition=ANY_CONDITION))
+    return cells
+
+
+def plan_batches(located: Located, backend: Backend, locked: LockedProtocol) -> list[Batch]:
+    """What an arm is asked for, in batches that are the same at every call.
+
+    Raises:
+        LungevalError: `design` where the arm can fill none of the protocol's cells.
+    """
+    cells = cells_of(located, backend, locked)
+    if not cells:
+        raise LungevalError(
+            "design", f"the arm '{located.name}' can fill none of the protocol's cells", where=located.where,
+            remedy="set `makes:` to the cells it fills, or to `any` for an unconditional generator",
+        )  # fmt: skip
+    batches: list[Batch] = []
+    for cell in cells:
+        items = backend.offer(cell, locked.protocol.set.pool)
+        for start in range(0, len(items), backend.batch):
+            name = f"{cell.modality}-{cell.condition}-{start // backend.batch:05d}"
+            batches.append(Batch(located.name, name, tuple(items[start : start + backend.batch])))
+    return batches
+
+
+def generate(run: Run, locked: LockedProtocol, arms: Sequence[Located], progress: Progress) -> None:
+    """Fill 0-images/: all arms, all cells, `set.pool` images of each.
+
+    Raises:
+        LungevalError: `backend`, `plugin`, `image`, `design` or `protocol`, for every arm that cannot be had.
+    """
+    folder, secret = run.path("generate"), make_secret(run.folder)
+    ready: list[tuple[Backend, list[Batch]]] = []
+    faults: list[LungevalError] = []
+    for located in arms:
+        try:
+            backend = backend_of(located, locked.protocol.seed)
+            ready.append((backend, plan_batches(located, backend, locked)))
+            for notice in getattr(backend, "notices", []):
+                progress.say(f"  {located.name}: {notice}")
+        except LungevalError as fault:
+            faults += fault.faults()
+    raise_all(faults)
+    for located, (backend, batches) in zip(arms, ready, strict=True):
+        missing = [batch for batch in batches if not _committed(folder, batch).exists()]
+        with progress.bar(f"{located.name}: images", sum(len(batch.items) for batch in missing)) as advance:
+            for batch in missing:
+                _make(folder, batch, backend, secret)
+                advance(len(batch.items))
+    _write_manifest(folder)
+    run.finish("generate")
+    shutil.rmtree(folder / BATCHES, ignore_errors=True)
+
+
+def _committed(folder: Path, batch: Batch) -> Path:
+    return folder / BATCHES / batch.arm / f"{batch.name}.json"
+
+
+def _make(folder: Path, batch: Batch, backend: Backend, secret: Secret) -> None:
+    rows: list[dict[str, Any]] = []
+    answered: set[str] = set()
+    for made in backend.make(batch.items):
+        rows.append(_row(folder, batch.arm, made, secret))
+        answered.add(made.item.key)
+    unanswered = [item.key for item in batch.items if item.key not in answered]
+    if unanswered:
+        raise LungevalError(
+            "plugin", f"the backend of arm '{batch.arm}' gave no outcome for {len(unanswered)} of "
+            f"{len(batch.items)} images of batch {batch.name}", remedy="its make() must yield one Made an item",
+        )  # fmt: skip
+    write_atomic(_committed(folder, batch), json.dumps(rows, ensure_ascii=False))
+
+
+def _row(folder: Path, arm: str, made: Made, secret: Secret) -> dict[str, Any]:
+    item = made.item
+    facts: dict[str, Any] = {}
+    if made.outcome == "made" and made.pixels is not None:
+        frames, rows, cols = made.pixels.shape
+        facts = {
+            "sha256": sha256_pixels(made.pixels), "file": images.save(made.pixels, folder), "frames": frames,
+            "rows": rows, "cols": cols, "bits": made.bits, "offset": made.offset,
+        }  # fmt: skip
+    image = Image(
+        key=item.key, arm=arm, modality=item.cell.modality, condition=item.cell.condition,
+        cluster=secret.cluster(f"{arm}:{item.cluster}"), outcome=made.outcome, reason=made.reason, prompt=item.prompt,
+        seed=item.seed, licence=item.licence, source=item.source, **facts,
+    )  # fmt: skip
+    return {"image": image.model_dump(), "private": item.private, "patient": item.cluster}
+
+
+def _write_manifest(folder: Path) -> None:
+    rows = [
+        row
+        for path in sorted((folder / BATCHES).rglob("*.json"))
+        for row in json.loads(path.read_text(encoding="utf-8"))
+    ]
+    pairs = sorted(((Image.model_validate(row["image"]), row) for row in rows), key=lambda p: (p[0].arm, p[0].key))
+    seen: dict[tuple[str, str], str] = {}
+    manifest: list[Image] = []
+    for image, _ in pairs:
+        twin = seen.setdefault((image.arm, image.sha256), image.key) if image.sha256 else image.key
+        if twin != image.key:
+            reason = f"the same pixels as {twin[:12]} of this arm"
+            image = image.model_copy(update={"outcome": "rejected", "reason": reason})
+        manifest.append(image)
+    private = io.StringIO()
+    writer = csv.writer(private, lineterminator="\n")
+    writer.writerow(["key", "arm", "patient", "path"])
+    writer.writerows([image.key, image.arm, row["patient"], row["private"]] for image, row in pairs)
+    write_atomic(folder / "private.csv", private.getvalue())
+    write_atomic(folder / "manifest.csv", rows_to_csv(Image, manifest))
+    if (folder / "pixels").is_dir():
+        sync_folder(folder / "pixels")
+
+
+
+def forecast(folder: Path, locked: LockedProtocol, arms: Sequence[Located]) -> list[dict[str, Any]]:
+    """What `generate` would do, by arm and cell: images offered, and those not made yet.
+
+    Args:
+        folder: 0-images/ of the run, which need not exist.
+        locked: the protocol.
+        arms: the arms.
+    """
+    rows: list[dict[str, Any]] = []
+    for located in arms:
+        backend = backend_of(located, locked.protocol.seed)
+        counts: dict[tuple[str, str], list[int]] = {}
+        for batch in plan_batches(located, backend, locked):
+            cell = batch.items[0].cell
+            tally = counts.setdefault((cell.modality, cell.condition), [0, 0])
+            tally[0] += len(batch.items)
+            tally[1] += 0 if is_sealed(folder) or _committed(folder, batch).exists() else len(batch.items)
+        rows += [
+            {"arm": located.name, "modality": m, "condition": c, "images": n, "to_make": left}
+            for (m, c), (n, left) in counts.items()
+        ]
+    return rows

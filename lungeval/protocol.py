@@ -1,0 +1,245 @@
+"""protocol.yaml and generator files as frozen models: the whole study as written before it starts.
+
+`lungeval.yamlfile` reads the text and knows every key's line and column; here is what the keys mean. Unknown keys are
+refused, words are words (never numbers), and every fault of a file is reported at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+from lungeval.keys import content_key
+from lungeval.records import Modality, Policy, ReaderKind
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60, strict=True)]
+"""A name that serves as a folder's name: lower-case letters, digits, - and _."""
+Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+
+
+class Settings(BaseModel):
+    """A frozen block of a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Cell(Settings):
+    """What a protocol studies: modality x condition."""
+
+    modality: Modality
+    """xray or ct."""
+    condition: Slug
+    """The condition, such as covid_19."""
+
+
+class Makes(Settings):
+    """Cells that an arm can fill."""
+
+    modality: Modality
+    """xray or ct."""
+    condition: Slug | dict[StrictStr, Slug]
+    """A condition of the protocol, `any` for an unconditional generator, or {the arm's own word: the protocol's}."""
+
+
+class Train(Settings):
+    """How a generator is trained (`lungeval train`); also declares whose images it has seen."""
+
+    data: StrictStr | None = None
+    """Folder or .npz of the training images, relative to this file."""
+    recipe: StrictStr | None = None
+    """The training recipe."""
+    steps: StrictInt | None = Field(default=None, gt=0)
+    """Training steps."""
+    out: StrictStr | None = None
+    """Where the trained model goes, relative to this file."""
+
+
+class Arm(Settings):
+    """A configured backend: the reals of a study, or (with a name) a generator."""
+
+    backend: StrictStr
+    """folder, archive, phantom, an installed plug-in's name, or a path to a .py file."""
+    path: StrictStr | None = None
+    """Folder, tar or checkpoint, relative to the file that holds it; ~ and ${VAR} expand."""
+    where: dict[StrictStr, StrictStr | list[StrictStr]] = {}
+    """Keep only images whose metadata match: a value, or a list of values, by column."""
+    makes: list[Makes] = []
+    """Cells that this arm fills; empty = what its metadata say."""
+    prompts: dict[StrictStr, StrictStr | list[StrictStr]] = {}
+    """Prompts by cell, `xray/covid_19: ...`."""
+    options: dict[StrictStr, Any] = {}
+    """The backend's own settings."""
+    licence: StrictStr = ""
+    """Licence of the images, where their metadata give none."""
+    price: dict[StrictStr, Any] = {}
+    """Prices, for backends that cost money."""
+    train: Train | None = None
+    """How it is trained, or was."""
+
+
+class Generator(Arm):
+    """One generator: a file in generators/, or a block in the protocol."""
+
+    version: Literal[1] = 1
+    """The version of this file's format."""
+    name: Slug
+    """Its arm."""
+    model: StrictStr = ""
+    """The model, as a paper would name it."""
+
+
+class StudySet(Settings):
+    """How many images, per cell."""
+
+    per_generator: StrictInt = Field(default=10, ge=1)
+    """Fakes of each generator shown, per cell."""
+    real: Literal["match"] | Annotated[StrictInt, Field(ge=1)] = "match"
+    """Reals shown per cell; match = as many as the cell's fakes of all arms together."""
+    per_patient: StrictInt = Field(default=1, ge=1)
+    """Images of one patient (cluster) shown, at most."""
+    repeats: Number = Field(default=0.1, ge=0, le=1)
+    """Share of cases shown a second time, hidden among the others."""
+    pool: StrictInt = Field(default=100, ge=2)
+    """Images made or taken per arm and cell; the shown ones are drawn from them."""
+
+
+class Blinding(Settings):
+    """How images become cases."""
+
+    size: Literal["auto"] | Annotated[StrictInt, Field(ge=32)] = "auto"
+    """Side of the square, pixels; auto = the smallest native side over all arms of the modality."""
+    allow_upsampling: StrictBool = False
+    """Allow a size above an image's own; printed as a limitation."""
+    window: dict[Literal["center", "width"], Number] | None = None
+    """CT window in Hounsfield units, such as {center: -600, width: 1500} (the default); other images: full range."""
+    prevalence: Literal["untold", "told"] = "untold"
+    """Whether readers are told the share of fakes."""
+
+
+class Reader(Settings):
+    """One reader."""
+
+    id: Slug
+    """The reader's code (never a name)."""
+    kind: ReaderKind
+    """human, scripted, simulated, machine or imported."""
+    experience_years: Number | None = Field(default=None, ge=0)
+    """Years of reading experience."""
+    labels: StrictStr | None = None
+    """imported: the label table, relative to the protocol."""
+    dprime: Number = 1.0
+    """simulated: distance between the evidence for fakes and for reals, in standard deviations."""
+    criterion: Number = 0.0
+    """simulated: the point above which fake is said."""
+    unsure_band: Number = Field(default=0.2, ge=0)
+    """simulated: full width of the band around the criterion in which unsure is said (0 where unsure is not offered)."""
+    case_sd: Number = Field(default=0.5, ge=0)
+    """simulated: standard deviation of the case effect, shared by all readers."""
+    lapse: Number = Field(default=0.02, ge=0, le=1)
+    """simulated: probability of an answer drawn from the offered labels with equal chance."""
+
+
+class Answers(Settings):
+    """What readers are asked."""
+
+    unsure: StrictBool = True
+    """Offer unsure."""
+    confidence: StrictInt = Field(default=5, ge=0, le=10, json_schema_extra={"not": {"const": 1}})
+    """Levels of confidence, 2 to 10; 0 = not asked."""
+
+
+class Analysis(Settings):
+    """The analysis, fixed beforehand."""
+
+    primary: Literal["balanced_accuracy", "accuracy", "sensitivity", "specificity", "fool_rate"] = "balanced_accuracy"
+    """The primary estimand."""
+    unsure: Policy = "half"
+    """What unsure counts as in the primary analysis; all three policies are reported."""
+    margin: Number | None = Field(default=None, gt=0, lt=0.5)
+    """Equivalence margin around chance, as a proportion."""
+    margin_reason: StrictStr | None = None
+    """Why this margin."""
+    alpha: Number = Field(default=0.05, gt=0, lt=0.5)
+    """Level of the tests; intervals have level 1 - alpha."""
+
+
+class ReadingRoom(Settings):
+    """What readers are told."""
+
+    title: StrictStr = "Image reading study"
+    """Heading of the page."""
+    instructions: StrictStr = (
+        "You will see lung images one at a time. Some were taken of patients; some were made by a computer program. "
+        "Say for each whether it is real or fake. Answers cannot be changed once they are given. "
+        "You can stop at any time and go on later with the same link."
+    )
+    """Shown before the first image; blank lines part paragraphs."""
+    consent: StrictStr | None = None
+    """Consent text; the reader must agree before the first image. None = none is asked."""
+
+
+class Protocol(Settings):
+    """A study as written before it starts."""
+
+    version: Literal[1]
+    """The version of this file's format."""
+    name: Slug
+    """The study's name; its runs are reports/<name>-<hash>/."""
+    title: StrictStr = ""
+    """The study's title, for the report."""
+    seed: StrictInt = Field(default=0, ge=0)
+    """Drives generation, selection, order and simulation (not ids: those are secret)."""
+    real: Arm | None = None
+    """The real images; absent = a fake-only study."""
+    generators: list[StrictStr | Generator] = Field(min_length=1)
+    """The arms: a file's name in generators/, a path, or a block."""
+    cells: list[Cell] = Field(min_length=1)
+    """What is studied."""
+    set: StudySet = StudySet()
+    """How many images."""
+    blinding: Blinding = Blinding()
+    """How images become cases."""
+    readers: list[Reader] = Field(min_length=1)
+    """Who reads."""
+    answers: Answers = Answers()
+    """What readers are asked."""
+    reading: ReadingRoom = ReadingRoom()
+    """What readers are told."""
+    analysis: Analysis = Analysis()
+    """The analysis."""
+    metrics: list[StrictStr] = ["frechet", "kernel"]
+    """Image metrics."""
+    extractors: list[StrictStr] = ["efficientnet-lite0"]
+    """Feature networks of the image metrics."""
+
+
+class Located(Settings):
+    """An arm together with the folder of the file that holds it."""
+
+    name: Slug
+    """`real`, or the generator's name."""
+    arm: Arm
+    """The settings."""
+    folder: Path
+    """Paths in `arm` are relative to this."""
+    where: str
+    """The file (and line) that holds the arm, for errors."""
+
+
+class LockedProtocol(Settings):
+    """A protocol with every default resolved and every generator file read in."""
+
+    protocol: Protocol
+    """The protocol, its `generators` replaced by their names."""
+    generators: list[Generator]
+    """The arms, in the protocol's order."""
+    rehearsal: bool = False
+    """Phantoms and simulated readers stand in for what is missing."""
+    stand_ins: dict[str, str] = {}
+    """Rehearsal: what each stand-in stands for."""
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the canonical JSON: no absolute paths, no times, no versions of software."""
+        return content_key(**self.model_dump(mode="json"))

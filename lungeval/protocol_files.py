@@ -1,0 +1,297 @@
+"""protocol.yaml and the generator files it names -> one locked protocol; every fault of all of them at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lungeval.errors import LungevalError, did_you_mean, raise_all
+from lungeval.protocol import Arm, Generator, Located, LockedProtocol, Protocol, StudySet
+from lungeval.protocol_faults import check
+from lungeval.records import MODALITIES, REAL_ARM
+from lungeval.yamlfile import Document, KeyPath, expand, near_names, scan, shorten
+
+ASSETS = Path(__file__).parent / "assets" / "generators"
+"""Generator files that ship with lungeval."""
+_SIMULATED = ("dprime", "criterion", "unsure_band", "case_sd", "lapse")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A protocol as read from its file."""
+
+    protocol: LockedProtocol
+    """The protocol with every default resolved and every generator file read in."""
+    arms: list[Located]
+    """The real arm where there is one, then the generators in the protocol's order."""
+    path: Path
+    """The protocol's file."""
+    warnings: list[LungevalError] = field(default_factory=list)
+    """What is allowed and yet odd."""
+
+
+def load_protocol(path: Path) -> Loaded:
+    """Read a protocol and its generator files; nothing is opened but these files.
+
+    Raises:
+        LungevalError: `protocol`, every fault of every file, in order of file and line.
+    """
+    document, faults = scan(path)
+    raise_all(faults if document.data is None else [])
+    warnings: list[LungevalError] = []
+    data = document.data if isinstance(document.data, dict) else {}
+    others: list[LungevalError] = []
+    arms: dict[int, Located | None] = {}
+    entries = data.get("generators")
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        if entry is not None:
+            arms[index], found = _arm(entry, index, document, warnings)
+            (faults if isinstance(entry, dict) else others).extend(found)
+    stand_ins = [f"generator-{i}" if i in arms else e for i, e in enumerate(entries)] if arms and entries else entries
+    content = {**data, "generators": stand_ins} if arms else document.data
+    protocol, found = check(Protocol, document, (), content)
+    faults += [*found, *_names(document, arms), *_crossed(document, data)]
+    if protocol and protocol.real:
+        faults += _arm_rules(protocol.real, document, ("real",))
+    distinct = {str(fault): fault for fault in faults}
+    raise_all(shorten([*sorted(distinct.values(), key=_line), *others]))
+    if protocol is None:
+        raise RuntimeError("a protocol without faults was not read")  # cannot be: check() gives one or the other
+    ready = [located for located in arms.values() if located]
+    warnings += _odd(document, protocol)
+    names = protocol.model_copy(update={"generators": [located.name for located in ready]})
+    locked = LockedProtocol(protocol=names, generators=[a.arm for a in ready if isinstance(a.arm, Generator)])
+    where = document.where(("real",), key=True)
+    real = [Located(name=REAL_ARM, arm=protocol.real, folder=path.parent, where=where)] if protocol.real else []
+    return Loaded(locked, [*real, *ready], path, warnings)
+
+
+def load_generator(path: Path) -> Generator:
+    """Read one generator file.
+
+    Raises:
+        LungevalError: `protocol`, every fault of the file.
+    """
+    generator, faults = _generator_file(path)
+    raise_all(shorten(faults))
+    if generator is None:
+        raise RuntimeError("a generator without faults was not read")  # cannot be: check() gives one or the other
+    return generator
+
+
+def schema(kind: Literal["protocol", "generator"]) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a file, for editors: completion, descriptions, red underlining."""
+    model = Protocol if kind == "protocol" else Generator
+    made = model.model_json_schema(by_alias=True)
+    if kind == "protocol":
+        made["$defs"]["Analysis"]["dependentRequired"] = {"margin": ["margin_reason"]}
+    title = {"protocol": "lungeval protocol", "generator": "lungeval generator file"}[kind]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": title}
+
+
+def _line(fault: LungevalError) -> tuple[int, int]:
+    parts = fault.where.rsplit(":", 2)
+    return (int(parts[1]), int(parts[2])) if len(parts) == 3 and parts[2].isdigit() and parts[1].isdigit() else (0, 0)
+
+
+# --- generators ---
+
+
+def _arm(
+    entry: Any, index: int, document: Document, warnings: list[LungevalError]
+) -> tuple[Located | None, list[LungevalError]]:
+    """One entry of `generators:` as an arm, or its faults."""
+    here: KeyPath = ("generators", index)
+    folder = document.path.parent
+    if isinstance(entry, dict):
+        generator, faults = check(Generator, document, here)
+        faults += _arm_rules(generator, document, here) if generator else []
+        where = document.where(here)
+        return (Located(name=generator.name, arm=generator, folder=folder, where=where) if generator else None), faults
+    if not isinstance(entry, str):
+        text = "a list" if isinstance(entry, list) else document.texts.get(here, str(entry))
+        remedy = "" if isinstance(entry, list) else "put it in quotes if it is a name"
+        return None, [document.fault(here, f"expected a name, a path or a block, found {text}", remedy)]
+    try:
+        path = _find(entry, here, document)
+        if path.suffix == ".py":
+            generator, faults = check(Generator, Document(path), (), {"name": path.stem, "backend": entry})
+            if not generator:
+                faults = [
+                    document.fault(here, f"the file's name '{path.stem}' cannot be an arm's name", faults[0].remedy)
+                ]
+            return (
+                Located(name=path.stem, arm=generator, folder=folder, where=str(path)) if generator else None
+            ), faults
+    except LungevalError as fault:
+        return None, [fault]
+    generator, faults = _generator_file(path)
+    if generator is None:
+        return None, faults
+    if generator.name != path.stem:
+        what = f"name: the arm is called '{generator.name}', its file '{path.name}'"
+        warnings.append(LungevalError("protocol", what, where=str(path), remedy="call them alike"))
+    return Located(name=generator.name, arm=generator, folder=path.parent, where=str(path)), []
+
+
+def _generator_file(path: Path) -> tuple[Generator | None, list[LungevalError]]:
+    document, faults = scan(path)
+    if document.data is None:
+        return None, faults
+    generator, found = check(Generator, document)
+    faults += [*found, *(_arm_rules(generator, document, ()) if generator else [])]
+    return (None if faults else generator), sorted(faults, key=_line)
+
+
+def _find(entry: str, here: KeyPath, document: Document) -> Path:
+    """The file that an entry names."""
+    folder = document.path.parent
+    if "/" in entry or entry.endswith((".yaml", ".yml", ".py")):
+        path = Path(os.path.normpath(expand(entry, folder, where=document.where(here))))
+        if path.is_file():
+            return path
+        siblings = [p.name for p in path.parent.glob("*") if p.suffix in (".yaml", ".yml", ".py")]
+        raise document.fault(here, f"there is no file {path}", near_names(path.name, siblings))
+    folders = [Path(os.path.normpath(f)) for f in (folder / "generators", folder / ".." / "generators")]
+    for place in (*folders, ASSETS):
+        if (place / f"{entry}.yaml").is_file():
+            return place / f"{entry}.yaml"
+    known = {path.stem for place in (*folders, ASSETS) for path in place.glob("*.yaml")}
+    looked = f"looked for {entry}.yaml in {folders[0]}, {folders[1]} and what ships with lungeval"
+    remedy = did_you_mean(entry, known) or "write the file, or give a path"
+    raise document.fault(here, f"no generator is called '{entry}' ({looked})", remedy)
+
+
+def _names(document: Document, arms: dict[int, Located | None]) -> Iterator[LungevalError]:
+    """Arms that share a name, or take the name of the reals."""
+    first: dict[str, int] = {}
+    for index, located in arms.items():
+        if not located:
+            continue
+        here: KeyPath = ("generators", index)
+        if located.name == REAL_ARM:
+            yield document.fault(here, "'real' is the arm of the real images", "give the generator another name")
+        elif located.name in first:
+            line = document.position(("generators", first[located.name]))[0]
+            yield document.fault(
+                here, f"a second arm called '{located.name}', first on line {line}", "rename or remove one"
+            )
+        first.setdefault(located.name, index)
+
+
+def _arm_rules(arm: Arm, document: Document, here: KeyPath) -> Iterator[LungevalError]:
+    """Rules within one arm that a model cannot say."""
+    for key in arm.prompts:
+        modality, slash, condition = key.partition("/")
+        if modality not in MODALITIES or not slash or not condition:
+            remedy = "write modality/condition, such as xray/covid_19"
+            yield document.fault((*here, "prompts", key), "not a cell", remedy, key=True)
+    seen: set[tuple[str, str]] = set()
+    for index, entry in enumerate(arm.makes):
+        words = entry.condition if isinstance(entry.condition, dict) else [entry.condition]
+        for own in words:
+            if (entry.modality, own) in seen:
+                what = f"{entry.modality}/{own} is given twice"
+                yield document.fault((*here, "makes", index), what, "keep one of them")
+            seen.add((entry.modality, own))
+
+
+# --- rules across keys ---
+
+
+def _rows(data: dict[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]:
+    rows = data.get(key)
+    return [(i, row) for i, row in enumerate(rows) if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _block(data: dict[str, Any], key: str) -> dict[str, Any]:
+    block = data.get(key)
+    return block if isinstance(block, dict) else {}
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _crossed(document: Document, data: dict[str, Any]) -> Iterator[LungevalError]:
+    """Rules between keys, on what was written: they speak up even where another key is wrong."""
+    yield from _readers(document, data)
+    cells: dict[tuple[str, str], int] = {}
+    for index, row in _rows(data, "cells"):
+        cell = (str(row.get("modality")), str(row.get("condition")))
+        line = document.position(("cells", index))[0]
+        if cell in cells and None not in (row.get("modality"), row.get("condition")):
+            what = f"the cell {'/'.join(cell)} is given twice, first on line {cells[cell]}"
+            yield document.fault(("cells", index), what, "keep one of them")
+        cells.setdefault(cell, line)
+    study = _block(data, "set")
+    pool = study.get("pool", StudySet.model_fields["pool"].default)
+    for key in ("per_generator", "real"):
+        shown = study.get(key)
+        if _whole(shown) and _whole(pool) and shown > pool:
+            what = f"{shown} are shown from a pool of {pool}"
+            yield document.fault(("set", key), what, f"set pool to {shown} or more")
+    yield from _analysis(document, _block(data, "analysis"))
+    if _whole(level := _block(data, "answers").get("confidence")) and level == 1:
+        yield document.fault(("answers", "confidence"), "one level says nothing", "2 to 10 levels, or 0 = not asked")
+    window = _block(data, "blinding").get("window")
+    if isinstance(window, dict):
+        here: KeyPath = ("blinding", "window")
+        for key in ("center", "width"):
+            if key not in window:
+                yield document.fault(
+                    here, f"'{key}' is missing", "give both, such as {center: -600, width: 1500}", key=True
+                )
+        width = window.get("width")
+        if isinstance(width, int | float) and not isinstance(width, bool) and width <= 0:
+            text = document.texts.get((*here, "width"), "")
+            yield document.fault((*here, "width"), f"{text} is too small", "more than 0")
+    for key in ("metrics", "extractors"):
+        names = data.get(key)
+        for index, name in enumerate(names if isinstance(names, list) else []):
+            if isinstance(name, str) and name in names[:index]:
+                yield document.fault((key, index), f"'{name}' is given twice", "keep one of them")
+
+
+def _readers(document: Document, data: dict[str, Any]) -> Iterator[LungevalError]:
+    first: dict[str, int] = {}
+    for index, row in _rows(data, "readers"):
+        here: KeyPath = ("readers", index)
+        name, kind = row.get("id"), row.get("kind")
+        if isinstance(name, str):
+            if name in first:
+                what = f"a second reader called '{name}', first on line {first[name]}"
+                yield document.fault((*here, "id"), what, "give every reader an id of their own")
+            first.setdefault(name, document.position((*here, "id"))[0])
+        if kind in ("human", "machine", "imported"):
+            for key in (key for key in _SIMULATED if key in row):
+                what = f"a setting of simulated readers, and this one is {kind}"
+                yield document.fault((*here, key), what, "remove the line, or set kind: simulated", key=True)
+        if kind == "imported" and "labels" not in row:
+            yield document.fault(
+                here, "'labels' is missing", "give the label table of an imported reader, labels: FILE.csv"
+            )
+        if kind in ("human", "machine", "simulated", "scripted") and "labels" in row:
+            what = f"a setting of imported readers, and this one is {kind}"
+            yield document.fault((*here, "labels"), what, "remove the line, or set kind: imported", key=True)
+
+
+def _analysis(document: Document, analysis: dict[str, Any]) -> Iterator[LungevalError]:
+    reason = analysis.get("margin_reason") or ""
+    if analysis.get("margin") is not None and isinstance(reason, str) and not reason.strip():
+        yield document.fault(
+            ("analysis", "margin"), "a margin without a reason",
+            "add margin_reason: why a reader this close to chance may be called unable to tell", key=True,
+        )  # fmt: skip
+
+
+def _odd(document: Document, protocol: Protocol) -> Iterator[LungevalError]:
+    """Warnings: allowed, and yet not what most people mean."""
+    if protocol.real is None and protocol.set.real != "match":
+        what = f"{protocol.set.real} reals a cell are asked for, and the protocol has no `real:`"
+        yield document.fault(("set", "real"), what, "add `real:`, or remove the line")
+    if protocol.analysis.margin_reason and protocol.analysis.margin is None:
+        yield document.fault(("analysis", "margin_reason"), "a reason without a margin", "add margin:", key=True)

@@ -1,0 +1,187 @@
+"""Who has still to read, and how their readings come in.
+
+Simulated readers answer at once, imported ones when their table is there; human and scripted readers come to the page, served by
+a subprocess that is given 1-blinded/ and the store and nothing else. A stopped collection goes on where it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lungeval.errors import LungevalError, raise_all
+from lungeval.files import write_atomic
+from lungeval.progress import Progress
+from lungeval.protocol import LockedProtocol
+from lungeval.reading.imported import read_imported
+from lungeval.reading.serving import Room
+from lungeval.reading.simulated import read_simulated
+from lungeval.reading.store import Store
+from lungeval.records import ReaderKind, Reading, to_json
+from lungeval.runs import Run
+
+PAGE_KINDS: tuple[ReaderKind, ...] = ("human", "scripted")
+"""Kinds of reader that read on the page."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far one reader is."""
+
+    reader: str
+    """The reader's id."""
+    kind: ReaderKind
+    """The reader's kind."""
+    answered: int
+    """Presentations answered."""
+    planned: int
+    """Presentations planned."""
+    closed: str | None
+    """Why the reader was closed before the end."""
+
+    @property
+    def open(self) -> bool:
+        """Whether readings are still awaited."""
+        return self.closed is None and self.answered < self.planned
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the page is served."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for a hospital's network."""
+    port: int = 8765
+    """Port; 0 = any free one."""
+    public_url: str | None = None
+    """The address readers use, where a proxy stands before the server; may have a path."""
+
+
+def store_path(run: Run) -> Path:
+    """The readings store of a run."""
+    return run.path("read") / "readings.db"
+
+
+def closed_readers(run: Run) -> dict[str, str]:
+    """Readers closed before the end, with the reason."""
+    path = run.path("read") / "closed.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def close_reader(run: Run, locked: LockedProtocol, reader: str, reason: str) -> None:
+    """Give up waiting for a reader; what was read stays.
+
+    Raises:
+        LungevalError: `usage` where the protocol has no such reader or no reason is given.
+    """
+    known = [r.id for r in locked.protocol.readers]
+    if reader not in known:
+        raise LungevalError("usage", f"the protocol has no reader '{reader}'", remedy=f"readers: {', '.join(known)}")
+    if not reason.strip():
+        raise LungevalError("usage", "closing a reader needs a reason", remedy="add --reason '…'; the report prints it")
+    write_atomic(run.path("read") / "closed.json", to_json(closed_readers(run) | {reader: reason.strip()}))
+    run.event("closed", reader=reader, reason=reason.strip())
+
+
+def standings(run: Run, locked: LockedProtocol) -> list[Standing]:
+    """How far every reader is, in the protocol's order."""
+    plan, closed = run.plan(), closed_readers(run)
+    counts = Store.open(store_path(run)).counts() if store_path(run).is_file() else {}
+    return [
+        Standing(r.id, r.kind, counts.get(r.id, 0), sum(slot.reader == r.id for slot in plan), closed.get(r.id))
+        for r in locked.protocol.readers
+    ]
+
+
+def collect(run: Run, locked: LockedProtocol, folder: Path, progress: Progress, address: Address | None) -> None:
+    """Take in every reading that can be had now, and serve the page until the readers who come to it are done.
+
+    Args:
+        run: the run; 1-blinded/ is finished.
+        locked: the protocol.
+        folder: the protocol's folder, where label tables are looked for.
+        progress: where to say how far the readers are.
+        address: where to serve; None = do not serve.
+
+    Raises:
+        LungevalError: `incomplete` where readings are missing that nothing here can bring.
+    """
+    run.path("read").mkdir(parents=True, exist_ok=True)
+    store = Store.open(store_path(run))
+    read_simulated(run, locked, store)
+    read_imported(run, locked, store, folder)
+    waiting = [s for s in standings(run, locked) if s.open and s.kind in PAGE_KINDS]
+    if waiting and address is not None:
+        _serve(run, locked, progress, address)
+    missing = [s for s in standings(run, locked) if s.open]
+    if missing:
+        text = ", ".join(f"{s.reader} ({s.kind}) {s.answered} of {s.planned}" for s in missing)
+        raise LungevalError(
+            "incomplete", f"readings are missing: {text}", where=str(run.folder),
+            remedy=f"go on with `lungeval read {run.folder}`, put the label tables of imported readers in place, "
+            f"or `lungeval close {run.folder} --reader ID --reason '…'`",
+        )  # fmt: skip
+    run.event("read", readings=sum(s.answered for s in standings(run, locked)))
+
+
+def collected(run: Run, locked: LockedProtocol) -> tuple[list[Reading], list[dict[str, Any]]]:
+    """Every reading, the chain of answers checked, and how far each reader came.
+
+    Raises:
+        LungevalError: `changed` where an answer was edited, added or removed in the store.
+    """
+    store = Store.open(store_path(run))
+    raise_all(store.verify_chain())
+    years = {reader.id: reader.experience_years for reader in locked.protocol.readers}
+    readers = [
+        {
+            "id": s.reader, "kind": s.kind, "experience_years": years[s.reader], "planned": s.planned,
+            "answered": s.answered, "closed": s.closed,
+        }
+        for s in standings(run, locked)
+    ]  # fmt: skip
+    return store.readings(), readers
+
+
+def invites(run: Run) -> dict[str, str]:
+    """Invite tokens by reader, from the owner's side of the run; empty where sealed/ is elsewhere."""
+    path = run.folder / "sealed" / "invites.csv"
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as handle:
+        return {row["reader"]: row["token"] for row in csv.DictReader(handle)}
+
+
+def _serve(run: Run, locked: LockedProtocol, progress: Progress, address: Address) -> None:
+    with Room(
+        run.path("blind"), store_path(run), host=address.host, port=address.port, public_url=address.public_url
+    ) as room:
+        waiting = [s for s in standings(run, locked) if s.open and s.kind in PAGE_KINDS]
+        links = room.links({r: t for r, t in invites(run).items() if r in {s.reader for s in waiting}})
+        progress.say("The reading room is open. Send each reader their own link; it lets them come back, too:")
+        for reader, link in links.items():
+            progress.say(f"  {reader}: {link}")
+        progress.say("Stop with Ctrl-C at any time; the same command goes on where readers are.")
+        told: dict[str, int] = {}
+        while any(s.open and s.kind in PAGE_KINDS for s in (now := standings(run, locked))):
+            if not room.alive():
+                raise LungevalError(
+                    "failed", "the page's server stopped", remedy="run the same command again; every answer is kept"
+                )
+            _tell(now, told, progress)
+            time.sleep(0.5)
+        _tell(now, told, progress)
+
+
+def _tell(now: list[Standing], told: dict[str, int], progress: Progress) -> None:
+    for standing in now:
+        if standing.kind not in PAGE_KINDS:
+            continue
+        tenth = 10 * standing.answered // max(standing.planned, 1)
+        if told.get(standing.reader) != tenth:
+            told[standing.reader] = tenth
+            progress.say(f"  {standing.reader}: {standing.answered} of {standing.planned} read")

@@ -1,0 +1,209 @@
+"""Stage `score` -> 4-scores/: open the key, join every reading to its truth, analyse, write results.json and readings.csv."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+from lungeval import images
+from lungeval.errors import LungevalError
+from lungeval.files import write_atomic
+from lungeval.protocol import Analysis, LockedProtocol
+from lungeval.records import (
+    ANY_CONDITION,
+    Case,
+    Estimate,
+    Image,
+    Reading,
+    ScoredReading,
+    estimates_of,
+    rows_to_csv,
+    to_json,
+)
+from lungeval.runs import Run
+from lungeval.seal import open_key, read_root
+from lungeval.statistics.analysis import Settings, analyse
+from lungeval.version import VERSION
+
+SMALL_CELL = 20
+"""Cases (an arm's fakes and their reals) under which a cell prints counts and intervals only."""
+
+
+def score(
+    run: Run,
+    locked: LockedProtocol,
+    readings: Sequence[Reading],
+    readers: Sequence[dict[str, Any]],
+    *,
+    ribbon: str,
+    drawn_arms: Sequence[str],
+) -> None:
+    """Write 4-scores/.
+
+    Args:
+        run: the run; images, cases, measures and readings are there.
+        locked: the protocol.
+        readings: every answer.
+        readers: id, kind, experience_years, planned, answered, closed of every reader.
+        ribbon: what every page says of what is not real.
+        drawn_arms: arms whose images are phantoms.
+    """
+    key = {case.case: case for case in open_key(run.folder)}
+    table = join(readings, key)
+    folder = run.path("score")
+    measures = json.loads((run.path("measure") / "measures.json").read_text(encoding="utf-8"))["image_metrics"]
+    results = {
+        "schema": 1,
+        "run": facts(run, locked, list(key.values()), readers, ribbon=ribbon, drawn_arms=drawn_arms),
+        "estimates": analyse(table, settings_of(locked.protocol.analysis, unsure=locked.protocol.answers.unsure)),
+        "image_metrics": estimates_of(measures),
+        "verdicts": [],
+    }
+    write_atomic(folder / "readings.csv", rows_to_csv(ScoredReading, table))
+    write_atomic(folder / "results.json", to_json(results))
+    run.finish("score")
+
+
+def settings_of(analysis: Analysis, *, unsure: bool) -> Settings:
+    """The protocol's analysis as the statistics take it."""
+    labels = ("real", "unsure", "fake") if unsure else ("real", "fake")
+    return Settings(primary=analysis.primary, unsure=analysis.unsure, alpha=analysis.alpha, labels=labels)
+
+
+def join(readings: Sequence[Reading], key: dict[str, Case]) -> list[ScoredReading]:
+    """Readings with their truth, in order of kind of reader, reader and position.
+
+    Raises:
+        LungevalError: `changed` where a reading is of a case that the key does not know.
+    """
+    rows: list[ScoredReading] = []
+    for reading in sorted(readings, key=lambda r: (r.reader_kind, r.reader, r.position)):
+        case = key.get(reading.case)
+        if case is None:
+            raise LungevalError(
+                "changed", f"reader {reading.reader} answered case {reading.case}, which the key does not know",
+                where="3-readings", remedy="the readings are of another run: put this run's own store back",
+            )  # fmt: skip
+        rows.append(
+            ScoredReading(
+                reader=reading.reader, case=reading.case, truth=case.truth, label=reading.label, arm=case.arm,
+                modality=case.modality, condition=case.condition, patient=case.cluster, confidence=reading.confidence,
+                rt_ms=reading.rt_ms, presentation=reading.kind, presentation_id=reading.presentation,
+                reader_kind=reading.reader_kind,
+            )  # fmt: skip
+        )
+    return rows
+
+
+def facts(
+    run: Run,
+    locked: LockedProtocol,
+    key: list[Case],
+    readers: Sequence[dict[str, Any]],
+    *,
+    ribbon: str,
+    drawn_arms: Sequence[str],
+) -> dict[str, Any]:
+    """What the report says of the run itself."""
+    protocol, study = locked.protocol, run.study()
+    manifest = run.manifest()
+    cases = Counter((case.arm, case.modality, case.condition) for case in key)
+    arms = ([{"name": "real", **_arm(protocol.real)}] if protocol.real else []) + [
+        {"name": g.name, **_arm(g), "model": g.model} for g in locked.generators
+    ]
+    sizes = {modality: shape["rows"] for modality, shape in study["shapes"].items()}
+    window = protocol.blinding.window
+    settings = {} if window is None else {"window": (window["center"], window["width"])}
+    return {
+        "name": protocol.name,
+        "title": protocol.title or protocol.name,
+        "protocol": locked.digest(),
+        "seed": protocol.seed,
+        **versions(),
+        "ribbon": ribbon,
+        "rehearsal": locked.rehearsal,
+        "stand_ins": locked.stand_ins,
+        "cells": [cell.model_dump() for cell in protocol.cells],
+        "arms": [
+            arm
+            | {
+                "stands_in": arm["name"] in drawn_arms,
+                "unmatched": any(a == arm["name"] and c == ANY_CONDITION for a, _, c in cases),
+            }
+            for arm in arms
+        ],
+        "readers": list(readers),
+        "funnel": funnel(manifest, cases),
+        "blinding": {
+            "size": sizes,
+            "steps": {m: images.describe(images.Recipe(size=size, **settings)) for m, size in sizes.items()},
+            "prevalence": protocol.blinding.prevalence,
+            "plan": "shuffle-1",
+            "root": read_root(run.folder),
+        },
+        "analysis": protocol.analysis.model_dump(exclude_none=True),
+        "answers": protocol.answers.model_dump(),
+        "limitations": limitations(locked, manifest, cases, readers, sizes),
+    }
+
+
+def versions() -> dict[str, Any]:
+    """Of lungeval and of what it computes with."""
+    found = {"python": platform.python_version()}
+    for name in ("numpy", "scipy", "torch", "torchmetrics", "pillow"):
+        if name in sys.modules or name != "torch":
+            found[name] = metadata.version(name)
+    return {"version": VERSION, "versions": found}
+
+
+def _arm(arm: Any) -> dict[str, Any]:
+    return {"backend": arm.backend, "licence": arm.licence}
+
+
+def funnel(manifest: Sequence[Image], cases: Counter[tuple[str, str, str]]) -> list[dict[str, Any]]:
+    """From offered to drawn, by arm and cell."""
+    rows: list[dict[str, Any]] = []
+    for slot in sorted({(i.arm, i.modality, i.condition) for i in manifest}):
+        outcomes = Counter(i.outcome for i in manifest if (i.arm, i.modality, i.condition) == slot)
+        counts = {word: outcomes[word] for word in ("made", "refused", "failed", "rejected")}
+        named = dict(zip(("arm", "modality", "condition"), slot, strict=True))
+        rows.append(named | {"offered": outcomes.total()} | counts | {"drawn": cases[slot]})
+    return rows
+
+
+def limitations(
+    locked: LockedProtocol,
+    manifest: Sequence[Image],
+    cases: Counter[tuple[str, str, str]],
+    readers: Sequence[dict[str, Any]],
+    sizes: dict[str, int],
+) -> list[str]:
+    """What limits the study's reach, by rule."""
+    said = [f"{arm} is a stand-in: {what}" for arm, what in sorted(locked.stand_ins.items())]
+    for reader in readers:
+        if reader["closed"]:
+            answered = f"{reader['answered']} of {reader['planned']} readings"
+            said.append(f"Reader {reader['id']} was closed after {answered}: {reader['closed']}")
+    if locked.protocol.real is None:
+        said.append("No real images were shown: specificity, accuracy, d′ and kappa with truth are not identifiable.")
+    for arm, modality, condition in sorted(cases):
+        if condition == ANY_CONDITION:
+            said.append(f"{arm} is unconditional: its images are compared with all {modality} reals, unmatched.")
+        elif arm != "real":
+            shown = cases[arm, modality, condition] + cases["real", modality, condition]
+            if shown < SMALL_CELL:
+                said.append(f"{arm}, {modality}/{condition}: {shown} cases; under {SMALL_CELL}, counts and intervals only.")
+    for image in manifest:
+        if image.outcome == "made" and min(image.rows, image.cols) < sizes[image.modality]:
+            said.append(f"Images of {image.arm} were enlarged to {sizes[image.modality]} pixels: readers may notice.")
+            break
+    if any(g.train is not None and g.train.data is None for g in locked.generators) or any(
+        g.backend not in ("phantom",) and g.train is None for g in locked.generators
+    ):
+        said.append("Overlap of the shown reals with a generator's training images is not excluded: not all declare them.")
+    return said
