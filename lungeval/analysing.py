@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,8 @@ from lungeval.files import write_atomic
 from lungeval.keys import sha256_file
 from lungeval.labels import read_labels
 from lungeval.progress import Progress
-from lungeval.records import REAL_ARM, Estimate, ScoredReading, to_json
+from lungeval.records import REAL_ARM, Estimate, Policy, ScoredReading, to_json
 from lungeval.reporting.document import write
-from lungeval.reporting.words import interval_text
 from lungeval.scoring import versions
 from lungeval.statistics.analysis import Settings, analyse
 
@@ -27,7 +27,7 @@ SHOWN = (
 
 
 def analyse_labels(
-    labels: Path, columns: str, words: Sequence[str], *, primary: str, unsure: str, alpha: float, out: Path | None,
+    labels: Path, columns: str, words: Sequence[str], *, primary: str, unsure: Policy, alpha: float, out: Path | None,
     progress: Progress,
 ) -> tuple[dict[str, Any], str]:  # fmt: skip
     """Results as `results.json` has them, and a table of them; the report is written into a folder beside.
@@ -42,27 +42,28 @@ def analyse_labels(
     for line in announce:
         progress.say(f"  {line}")
     settings = Settings(primary=primary, unsure=unsure, alpha=alpha)
+    estimates = analyse(table, settings)
     results = {
         "schema": 1,
         "run": _facts(labels, table, settings),
-        "estimates": analyse(table, settings),
+        "estimates": estimates,
         "image_metrics": [],
         "verdicts": [],
     }
-    import json
-
     plain = json.loads(to_json(results))
     folder = out or Path("reports") / f"{labels.stem}-{sha256_file(labels)[:8]}"
     write_atomic(folder / "results.json", to_json(results))
     write(folder, plain, table, {})
     progress.say(f"report: {folder / 'report.html'}")
-    return plain, _text(results["estimates"])
+    return plain, _text(estimates)
 
 
 def _columns(text: str) -> dict[str, str]:
     pairs = [part.split("=") for part in text.split(",") if part]
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
-        raise LungevalError("usage", f"--columns {text} is not yours=ours,…", remedy="such as image=case,pass=presentation")
+        raise LungevalError(
+            "usage", f"--columns {text} is not yours=ours,…", remedy="such as image=case,pass=presentation"
+        )
     return {yours.strip(): ours.strip() for yours, ours in pairs}
 
 
@@ -72,7 +73,9 @@ def _words(maps: Sequence[str]) -> dict[str, dict[str, str]]:
         left, equals, ours = text.partition("=")
         column, dot, yours = left.partition(".")
         if not (equals and dot and column and yours and ours):
-            raise LungevalError("usage", f"--map {text} is not column.yours=ours", remedy="such as truth.synthetic=fake")
+            raise LungevalError(
+                "usage", f"--map {text} is not column.yours=ours", remedy="such as truth.synthetic=fake"
+            )
         found.setdefault(column, {})[yours] = ours
     return found
 
@@ -114,5 +117,8 @@ def _text(estimates: Sequence[Estimate]) -> str:
         of = " ".join(filter(None, [who, scope.arm]))
         n = estimate.n_readings
         count = f"{estimate.k:g}/{n}" if estimate.k is not None and n else ""
-        lines.append(f"{estimate.estimand:24} {estimate.policy or '':9} {of:32} {interval_text(estimate):34} {count}")
+        value = "" if estimate.value is None else f"{estimate.value:.4f}"
+        limits = "" if estimate.low is None else f" ({estimate.low:.4f} to {estimate.high:.4f})"
+        shown = value + limits if value else f"not estimable: {estimate.reason}"
+        lines.append(f"{estimate.estimand:24} {estimate.policy or '':9} {of:32} {shown:34} {count}")
     return "\n".join(lines)

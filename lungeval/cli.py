@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -19,6 +19,7 @@ from lungeval.version import VERSION
 
 if TYPE_CHECKING:
     from lungeval.protocol_files import Loaded
+    from lungeval.records import Policy
     from lungeval.reading.collecting import Address
     from lungeval.runs import Run
 
@@ -42,13 +43,21 @@ class Verb(click.Command):
                     formatter.write_text(line)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class Verbs(click.Group):
+    """The commands in the order of a study, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As they are defined below."""
+        return list(self.commands)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(VERSION, prog_name="lungeval")
 def main() -> None:
     """Can expert readers tell a generator's lung images from real ones, and how sure are we?
 
-    lungeval runs the whole reader study from one protocol file: it gathers images, blinds them, collects readings, scores
-    them and writes a report. Begin with `lungeval demo`.
+    lungeval runs the whole reader study from one protocol file: it gathers images, blinds them, collects readings,
+    scores them and writes a report. Begin with `lungeval demo`.
     """
 
 
@@ -72,7 +81,9 @@ def verb(function: Callable[..., Answer]) -> Verb:
             if debug:
                 raise
             what = f"{type(error).__name__}: {error}"
-            fault = LungevalError("failed", what, remedy="this should not happen: run it again with --debug and report it")
+            fault = LungevalError(
+                "failed", what, remedy="this should not happen: run it again with --debug and report it"
+            )
             _fail(fault, as_json=as_json, debug=False)
         else:
             click.echo(_object(data) if as_json else text, nl=not text.endswith("\n") or as_json)
@@ -83,8 +94,7 @@ def verb(function: Callable[..., Answer]) -> Verb:
         click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout."),
     ):
         run = option(run)
-    command = main.command(cls=Verb)(run)
-    return command
+    return cast(Verb, main.command(cls=Verb)(run))
 
 
 def _object(data: Any, errors: tuple[LungevalError, ...] = ()) -> str:
@@ -119,8 +129,8 @@ def _reports(protocol: Path, reports: Path | None) -> Path:
 
 def _existing(target: Path, reports: Path | None = None) -> tuple[Run, Loaded]:
     """The run that a stage command works on: a run folder, or a protocol's latest run (made if there is none)."""
-    from lungeval.rehearsing import rehearse
     from lungeval.progress import Progress
+    from lungeval.rehearsing import rehearse
     from lungeval.runs import Run, open_run, source_of
 
     if target.is_dir():
@@ -148,7 +158,9 @@ def _address(host: str, port: int, public_url: str | None) -> Address:
 def serving(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options of commands that serve the reading page."""
     for option in (
-        click.option("--public-url", help="The address readers use, where a proxy stands before the server; may have a path."),
+        click.option(
+            "--public-url", help="The address readers use, where a proxy stands before the server; may have a path."
+        ),
         click.option("--port", default=8765, show_default=True, help="Port of the reading page; 0 = any free one."),
         click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
     ):
@@ -195,7 +207,9 @@ def schema(kind: str, progress: Any) -> Answer:
 @verb
 @click.argument("name")
 @click.option("--real", type=FILE, required=True, help="Folder of real images.")
-@click.option("--fake", "fakes", type=FILE, multiple=True, required=True, help="Folder of one generator's images; repeat.")
+@click.option(
+    "--fake", "fakes", type=FILE, multiple=True, required=True, help="Folder of one generator's images; repeat."
+)
 @click.option("--into", type=FILE, default=Path(), help="Folder in which protocols/ and generators/ are written.")
 def init(name: str, real: Path, fakes: tuple[Path, ...], into: Path, progress: Any) -> Answer:
     """Write a commented protocol and generator files for your own folders of images."""
@@ -224,12 +238,14 @@ def demo(into: Path, progress: Any) -> Answer:
 @click.option("--rehearse", "rehearsal", is_flag=True, help="Phantoms for missing arms, simulated readers for people.")
 @click.option("--dry-run", is_flag=True, help="List what would be done; make nothing.")
 @click.option("--new", is_flag=True, help="Begin another run of the same protocol.")
-@click.option("--no-serve", is_flag=True, help="Do not open the reading page; end with exit code 4 if readings are missing.")
+@click.option(
+    "--no-serve", is_flag=True, help="Do not open the reading page; end with exit code 4 if readings are missing."
+)
 @click.option("--reports", type=FILE, help="Folder of runs; by default reports/ beside protocols/.")
 @serving
 def run(
-    protocol: Path, rehearsal: bool, dry_run: bool, new: bool, no_serve: bool, reports: Path | None, host: str, port: int,
-    public_url: str | None, progress: Any,
+    protocol: Path, rehearsal: bool, dry_run: bool, new: bool, no_serve: bool, reports: Path | None, host: str,
+    port: int, public_url: str | None, progress: Any,
 ) -> Answer:  # fmt: skip
     """Run a whole study, from images to report; run it again to go on where it stopped."""
     from lungeval.overview import foresee
@@ -334,15 +350,17 @@ def report(run: Path, progress: Any) -> Answer:
               help="What unsure counts as in the primary analysis.")  # fmt: skip
 @click.option("--alpha", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), default=0.05, show_default=True,
               help="Intervals have level 1 - alpha.")  # fmt: skip
-@click.option("--out", type=FILE, help="Folder for report.html and tables/; default: reports/NAME-HASH in this folder.")
+@click.option("--out", type=FILE, help="Folder for report.html and tables/; default: reports/NAME-HASH.")
 def analyse(
-    labels: Path, columns: str, words: tuple[str, ...], primary: str, unsure: str, alpha: float, out: Path | None,
+    labels: Path, columns: str, words: tuple[str, ...], primary: str, unsure: Policy, alpha: float, out: Path | None,
     progress: Any,
 ) -> Answer:  # fmt: skip
     """Score labels that were collected elsewhere: a CSV with reader, case, truth and label."""
     from lungeval.analysing import analyse_labels
 
-    return analyse_labels(labels, columns, words, primary=primary, unsure=unsure, alpha=alpha, out=out, progress=progress)
+    return analyse_labels(
+        labels, columns, words, primary=primary, unsure=unsure, alpha=alpha, out=out, progress=progress
+    )
 
 
 @verb
@@ -354,5 +372,3 @@ def digest(run: Path, progress: Any) -> Answer:
 
     found = compute(Run(run))
     return {"digest": found}, found
-
-

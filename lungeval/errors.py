@@ -70,7 +70,7 @@ class LungevalError(Exception):
         return {"code": self.code, "where": self.where, "what": self.what, "remedy": self.remedy}
 
 
-class LungevalErrors(LungevalError):
+class LungevalErrors(LungevalError):  # noqa: N818
     """Several faults found in one go; the exit code is the first fault's."""
 
     def __init__(self, faults: Iterable[LungevalError]) -> None:

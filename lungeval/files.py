@@ -1,4 +1,4 @@
-"""Files that survive a crash: written beside their place, flushed to disk, then renamed; a folder's hashes written last."""
+"""Files that survive a crash: written beside their place, flushed, then renamed; a folder's hashes are written last."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Stage `generate` -> 0-images/: ask each arm for its images, record what became of each, resume after any stop.
 
-Every arm goes the same way, the reals among them. A batch is the unit of commit: its images are stored under the hash of
-their pixels, then its rows are written in one file; what has no row does not exist and is asked for again. When all
+Every arm goes the same way, the reals among them. A batch is the unit of commit: its images are stored under the hash
+of their pixels, then its rows are written in one file; what has no row does not exist and is asked for again. When all
 batches are there the rows become manifest.csv (no path, no patient) and private.csv (both, for the owner's eyes).
 """
 
@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from lungeval import images
-from lungeval.backends.base import Backend, Context, Item, Made, native_conditions
+from lungeval.backends.base import Backend, Context, Item, Made, cells_of
 from lungeval.errors import LungevalError, raise_all
 from lungeval.files import BATCHES, is_sealed, sync_folder, write_atomic
 from lungeval.keys import sha256_pixels
 from lungeval.progress import Progress
-from lungeval.protocol import Cell, Located, LockedProtocol
-from lungeval.records import ANY_CONDITION, REAL_ARM, Image, rows_to_csv
+from lungeval.protocol import Located, LockedProtocol
+from lungeval.records import Image, rows_to_csv
 from lungeval.registry import load
 from lungeval.runs import Run
 from lungeval.seal import Secret, make_secret
@@ -50,35 +50,22 @@ def backend_of(located: Located, seed: int) -> Backend:
     return backend
 
 
-def cells_of(located: Located, backend: Backend, locked: LockedProtocol) -> list[Cell]:
-    """The cells that an arm is asked to fill: the protocol's that it can, and `any` where it is unconditional."""
-    there = backend.conditions()
-    cells: list[Cell] = []
-    for cell in locked.protocol.cells:
-        if native_conditions(located.arm, cell) and (there is None or cell.condition in there.get(cell.modality, ())):
-            cells.append(cell)
-    for modality in dict.fromkeys(cell.modality for cell in locked.protocol.cells):
-        wanted = any(entry.modality == modality and entry.condition == ANY_CONDITION for entry in located.arm.makes)
-        if wanted and located.name != REAL_ARM:
-            cells.append(Cell(modality=modality, condition=ANY_CONDITION))
-    return cells
-
-
 def plan_batches(located: Located, backend: Backend, locked: LockedProtocol) -> list[Batch]:
     """What an arm is asked for, in batches that are the same at every call.
 
     Raises:
         LungevalError: `design` where the arm can fill none of the protocol's cells.
     """
-    cells = cells_of(located, backend, locked)
+    cells = cells_of(located, backend, locked.protocol)
     if not cells:
         raise LungevalError(
             "design", f"the arm '{located.name}' can fill none of the protocol's cells", where=located.where,
             remedy="set `makes:` to the cells it fills, or to `any` for an unconditional generator",
         )  # fmt: skip
     batches: list[Batch] = []
+    count = locked.pool_of(located.name)
     for cell in cells:
-        items = backend.offer(cell, locked.protocol.set.pool)
+        items = backend.offer(cell, count)
         for start in range(0, len(items), backend.batch):
             name = f"{cell.modality}-{cell.condition}-{start // backend.batch:05d}"
             batches.append(Batch(located.name, name, tuple(items[start : start + backend.batch])))
@@ -173,7 +160,6 @@ def _write_manifest(folder: Path) -> None:
     write_atomic(folder / "manifest.csv", rows_to_csv(Image, manifest))
     if (folder / "pixels").is_dir():
         sync_folder(folder / "pixels")
-
 
 
 def forecast(folder: Path, locked: LockedProtocol, arms: Sequence[Located]) -> list[dict[str, Any]]:

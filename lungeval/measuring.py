@@ -1,8 +1,8 @@
 """Stage `measure` -> 2-measures/: image metrics over the pool, per arm and cell.
 
-Metrics judge the pool (every usable image of a cell, harmonised as readers meet it), not the few images shown. The fakes
-of an unconditional arm are compared with all reals of their modality and marked `unmatched`. A value is always named
-with its extractor and its two counts.
+Metrics judge the pool (every usable image of a cell, harmonised as readers meet it), not the few images shown. The
+fakes of an unconditional arm are compared with all reals of their modality and marked `unmatched`. A value is always
+named with its extractor and its two counts.
 """
 
 from __future__ import annotations
@@ -82,7 +82,12 @@ def _estimate(metric: Any, extractor: str, fakes: list[Image], reals: list[Image
     name = f"{metric.name}[{extractor}]"
     if not reals:
         return Estimate(
-            estimand=name, scope=scope, method=metric.method, source=metric.source, reason="no reals of this cell", **facts
+            estimand=name,
+            scope=scope,
+            method=metric.method,
+            source=metric.source,
+            reason="no reals of this cell",
+            **facts,
         )
     measured = metric.compute(*arrays)
     return Estimate(

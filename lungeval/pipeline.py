@@ -1,7 +1,7 @@
 """THE MAIN FLOW: read this first. A protocol goes in; a blinded study, its scores and its report come out.
 
-Each stage writes one folder of the run, ends it with a list of hashes, and is passed over when that list is there; so `run`
-can be stopped at any moment, by anything, and run again.
+Each stage writes one folder of the run, ends it with a list of hashes, and is passed over when that list is there; so
+`run` can be stopped at any moment, by anything, and run again.
 """
 
 from __future__ import annotations

@@ -6,17 +6,22 @@ refused, words are words (never numbers), and every fault of a file is reported 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from lungeval.keys import content_key
-from lungeval.records import Modality, Policy, ReaderKind
+from lungeval.records import ANY_CONDITION, REAL_ARM, Modality, Policy, ReaderKind
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60, strict=True)]
 """A name that serves as a folder's name: lower-case letters, digits, - and _."""
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+
+
+Slot = tuple[str, str, str]
+"""Arm, modality, condition: the cell of one arm."""
 
 
 class Settings(BaseModel):
@@ -134,7 +139,7 @@ class Reader(Settings):
     criterion: Number = 0.0
     """simulated: the point above which fake is said."""
     unsure_band: Number = Field(default=0.2, ge=0)
-    """simulated: full width of the band around the criterion in which unsure is said (0 where unsure is not offered)."""
+    """simulated: full width of the band around the criterion in which unsure is said; 0 where it is not offered."""
     case_sd: Number = Field(default=0.5, ge=0)
     """simulated: standard deviation of the case effect, shared by all readers."""
     lapse: Number = Field(default=0.02, ge=0, le=1)
@@ -215,6 +220,29 @@ class Protocol(Settings):
     """Feature networks of the image metrics."""
 
 
+def asked(protocol: Protocol, fakes: Iterable[Slot]) -> dict[Slot, int]:
+    """How many images each arm must show in each cell.
+
+    `real: match` gives a cell as many reals as its fakes of all arms together. The fakes of an unconditional arm
+    (`any`) match no cell: their share of reals is spread evenly over the modality's cells, earlier cells first.
+
+    Args:
+        protocol: the study.
+        fakes: (arm, modality, condition) of every cell that a generator fills.
+    """
+    counts: dict[Slot, int] = dict.fromkeys(sorted(fakes), protocol.set.per_generator)
+    for modality in dict.fromkeys(cell.modality for cell in protocol.cells) if protocol.real else ():
+        here = [cell.condition for cell in protocol.cells if cell.modality == modality]
+        loose = sum(n for (_, m, c), n in counts.items() if m == modality and c == ANY_CONDITION)
+        for index, condition in enumerate(here):
+            own = sum(n for (arm, m, c), n in counts.items() if (m, c) == (modality, condition) and arm != REAL_ARM)
+            matched = own + loose // len(here) + (index < loose % len(here))
+            count = matched if protocol.set.real == "match" else protocol.set.real
+            if count:
+                counts[REAL_ARM, modality, condition] = count
+    return counts
+
+
 class Located(Settings):
     """An arm together with the folder of the file that holds it."""
 
@@ -239,6 +267,14 @@ class LockedProtocol(Settings):
     """Phantoms and simulated readers stand in for what is missing."""
     stand_ins: dict[str, str] = {}
     """Rehearsal: what each stand-in stands for."""
+
+    def pool_of(self, arm: str) -> int:
+        """Images asked of an arm per cell: `set.pool`, and never fewer than may be shown of it."""
+        settings = self.protocol.set
+        if arm != REAL_ARM:
+            return max(settings.pool, settings.per_generator)
+        matched = settings.per_generator * len(self.generators)
+        return max(settings.pool, matched if settings.real == "match" else settings.real)
 
     def digest(self) -> str:
         """SHA-256 (hex) of the canonical JSON: no absolute paths, no times, no versions of software."""

@@ -22,6 +22,7 @@ from lungeval.yamlfile import Document, KeyPath
 Block = TypeVar("Block", bound=Settings)
 
 _FILL = "indent its keys or items below it, or remove the line"
+_MODALITY_WORDS = {"cxr": "xray", "cr": "xray", "dx": "xray", "x-ray": "xray"}
 _LIMITS = {
     "greater_than": ("gt", "too small", "more than"),
     "greater_than_equal": ("ge", "too small", "at least"),
@@ -212,9 +213,9 @@ def _known(path: KeyPath, model: type[Settings], detail: Any) -> str:
 def _missing(path: KeyPath, model: type[Settings], document: Document, root: KeyPath) -> LungevalError:
     name, parent = str(path[-1]), path[:-1]
     owner = next(o for o in _options(annotation_at(model, parent)) if isinstance(o, type) and issubclass(o, Settings))
-    meaning = (owner.model_fields[name].description or "").rstrip(".")
+    meaning = (owner.model_fields[name].description or "").split(".")[0]
     here = (*root, *parent)
-    return document.fault(here, f"'{name}' is missing", f"add '{name}:' ({meaning})", key=bool(here))
+    return document.fault(here, f"'{name}' is missing", f"add `{name}:` ({meaning[:1].lower()}{meaning[1:]})", key=True)
 
 
 def _wrong(details: list[Any], annotation: Any, path: KeyPath, document: Document) -> tuple[str, str]:
@@ -258,6 +259,10 @@ def _turned(value: Any, wanted: str, choices: list[str]) -> str:
             return "remove the quotes"
         if "number" in wanted and re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", value):
             return "remove the quotes"
+        if value.lower() in _MODALITY_WORDS and "xray" in choices:
+            return f"write {_MODALITY_WORDS[value.lower()]}"
+    if isinstance(value, float) and value.is_integer() and "a whole number" in wanted:
+        return f"write {int(value)}"
     if wanted == "a list":
         return "begin every item with `- `" if isinstance(value, dict) else f"write [{value}]"
     if wanted == "a block of keys" and isinstance(value, list):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ConfigDict, Field
+
 from lungeval.errors import LungevalError, did_you_mean, raise_all
-from lungeval.protocol import Arm, Generator, Located, LockedProtocol, Protocol, StudySet
+from lungeval.protocol import Arm, Generator, Located, LockedProtocol, Protocol, Settings, StudySet
 from lungeval.protocol_faults import check
 from lungeval.records import MODALITIES, REAL_ARM
 from lungeval.yamlfile import Document, KeyPath, expand, near_names, scan, shorten
@@ -19,9 +20,10 @@ ASSETS = Path(__file__).parent / "assets" / "generators"
 _SIMULATED = ("dprime", "criterion", "unsure_band", "case_sd", "lapse")
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(Settings):
     """A protocol as read from its file."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     protocol: LockedProtocol
     """The protocol with every default resolved and every generator file read in."""
@@ -29,7 +31,7 @@ class Loaded:
     """The real arm where there is one, then the generators in the protocol's order."""
     path: Path
     """The protocol's file."""
-    warnings: list[LungevalError] = field(default_factory=list)
+    warnings: list[LungevalError] = Field(default_factory=list)
     """What is allowed and yet odd."""
 
 
@@ -49,7 +51,8 @@ def load_protocol(path: Path) -> Loaded:
     for index, entry in enumerate(entries if isinstance(entries, list) else []):
         if entry is not None:
             arms[index], found = _arm(entry, index, document, warnings)
-            (faults if isinstance(entry, dict) else others).extend(found)
+            for fault in found:
+                (faults if fault.where.startswith(f"{path}:") else others).append(fault)
     stand_ins = [f"generator-{i}" if i in arms else e for i, e in enumerate(entries)] if arms and entries else entries
     content = {**data, "generators": stand_ins} if arms else document.data
     protocol, found = check(Protocol, document, (), content)
@@ -66,7 +69,7 @@ def load_protocol(path: Path) -> Loaded:
     locked = LockedProtocol(protocol=names, generators=[a.arm for a in ready if isinstance(a.arm, Generator)])
     where = document.where(("real",), key=True)
     real = [Located(name=REAL_ARM, arm=protocol.real, folder=path.parent, where=where)] if protocol.real else []
-    return Loaded(locked, [*real, *ready], path, warnings)
+    return Loaded(protocol=locked, arms=[*real, *ready], path=path, warnings=warnings)
 
 
 def load_generator(path: Path) -> Generator:
@@ -189,14 +192,14 @@ def _arm_rules(arm: Arm, document: Document, here: KeyPath) -> Iterator[Lungeval
         if modality not in MODALITIES or not slash or not condition:
             remedy = "write modality/condition, such as xray/covid_19"
             yield document.fault((*here, "prompts", key), "not a cell", remedy, key=True)
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, str]] = set()
     for index, entry in enumerate(arm.makes):
-        words = entry.condition if isinstance(entry.condition, dict) else [entry.condition]
-        for own in words:
-            if (entry.modality, own) in seen:
+        pairs = entry.condition if isinstance(entry.condition, dict) else {entry.condition: entry.condition}
+        for own, studied in pairs.items():
+            if (entry.modality, own, studied) in seen:
                 what = f"{entry.modality}/{own} is given twice"
                 yield document.fault((*here, "makes", index), what, "keep one of them")
-            seen.add((entry.modality, own))
+            seen.add((entry.modality, own, studied))
 
 
 # --- rules across keys ---
@@ -250,8 +253,9 @@ def _crossed(document: Document, data: dict[str, Any]) -> Iterator[LungevalError
             text = document.texts.get((*here, "width"), "")
             yield document.fault((*here, "width"), f"{text} is too small", "more than 0")
     for key in ("metrics", "extractors"):
-        names = data.get(key)
-        for index, name in enumerate(names if isinstance(names, list) else []):
+        listed = data.get(key)
+        names = listed if isinstance(listed, list) else []
+        for index, name in enumerate(names):
             if isinstance(name, str) and name in names[:index]:
                 yield document.fault((key, index), f"'{name}' is given twice", "keep one of them")
 
@@ -274,7 +278,7 @@ def _readers(document: Document, data: dict[str, Any]) -> Iterator[LungevalError
             yield document.fault(
                 here, "'labels' is missing", "give the label table of an imported reader, labels: FILE.csv"
             )
-        if kind in ("human", "machine", "simulated", "scripted") and "labels" in row:
+        if kind in ("human", "simulated", "scripted") and "labels" in row:
             what = f"a setting of imported readers, and this one is {kind}"
             yield document.fault((*here, "labels"), what, "remove the line, or set kind: imported", key=True)
 

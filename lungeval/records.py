@@ -1,7 +1,7 @@
 """The rows that cross a boundary: one frozen record each, every field with its meaning, unit and range.
 
-Stages talk through files of these rows (CSV for tables, JSON for results). `columns(Record)` is the column schema of the
-file; `read_rows` refuses a file that does not follow it.
+Stages talk through files of these rows (CSV for tables, JSON for results). `columns(Record)` is the column schema of
+the file; `read_rows` refuses a file that does not follow it.
 """
 
 from __future__ import annotations
@@ -288,7 +288,7 @@ def columns(kind: type[Record]) -> list[str]:
 
 
 def rows_to_csv(kind: type[Record], rows: Iterable[Record]) -> str:
-    """A CSV table with a header; None becomes an empty cell. Lines end in \\n."""
+    """A CSV table with a header; None becomes an empty cell. Lines end in a line feed."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = columns(kind)

@@ -1,13 +1,14 @@
 """`run --rehearse`: the whole study before anyone is invited, with phantoms for missing arms and programs for readers.
 
-An arm that is there is used as it is. One that cannot be had (no folder, no checkpoint, no plug-in) is drawn by the phantom;
-conditions that the phantom lacks are drawn as no_finding, and the report says so. Every reader is simulated.
+An arm that is there is used as it is. One that cannot be had (no folder, no checkpoint, no plug-in) is drawn by the
+phantom; conditions that the phantom lacks are drawn as no_finding, and the report says so. Every reader is simulated.
 """
 
 from __future__ import annotations
 
+from lungeval.backends.base import cells_of
 from lungeval.errors import Exit, LungevalError
-from lungeval.generation import backend_of, cells_of
+from lungeval.generation import backend_of
 from lungeval.progress import Progress
 from lungeval.protocol import Arm, Generator, Located, LockedProtocol, Makes
 from lungeval.protocol_files import Loaded
@@ -32,14 +33,14 @@ def rehearse(loaded: Loaded, progress: Progress) -> Loaded:
         stand_ins[located.name] = said
         progress.say(f"  {located.name}: {missing}\n    -> {said}")
         arms.append(located.model_copy(update={"arm": arm}))
-    readers = [
-        reader.model_copy(update={"kind": "simulated", "labels": None}) for reader in locked.protocol.readers
-    ]
+    readers = [reader.model_copy(update={"kind": "simulated", "labels": None}) for reader in locked.protocol.readers]
     by_name = {located.name: located.arm for located in arms}
     protocol = locked.protocol.model_copy(
         update={
-            "name": f"{locked.protocol.name}-rehearsal"[:60], "readers": readers, "real": by_name.get(REAL_ARM),
-        }  # fmt: skip
+            "name": f"{locked.protocol.name}-rehearsal"[:60],
+            "readers": readers,
+            "real": by_name.get(REAL_ARM),
+        }
     )
     generators = [arm for arm in (by_name[g.name] for g in locked.generators) if isinstance(arm, Generator)]
     rehearsed = LockedProtocol(protocol=protocol, generators=generators, rehearsal=True, stand_ins=stand_ins)
@@ -50,7 +51,7 @@ def _missing(located: Located, locked: LockedProtocol) -> str | None:
     """Why an arm cannot be had, or None; faults that are not of a missing thing are raised."""
     try:
         backend = backend_of(located, locked.protocol.seed)
-        for cell in cells_of(located, backend, locked):
+        for cell in cells_of(located, backend, locked.protocol):
             backend.offer(cell, 1)
     except LungevalError as fault:
         if fault.exit == Exit.BACKEND:

@@ -1,4 +1,4 @@
-"""Stage `score` -> 4-scores/: open the key, join every reading to its truth, analyse, write results.json and readings.csv."""
+"""Stage `score` -> 4-scores/: open the key, join each reading to its truth, analyse; results.json and readings.csv."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lungeval.protocol import Analysis, LockedProtocol
 from lungeval.records import (
     ANY_CONDITION,
     Case,
-    Estimate,
     Image,
+    Label,
     Reading,
     ScoredReading,
     estimates_of,
@@ -71,7 +71,7 @@ def score(
 
 def settings_of(analysis: Analysis, *, unsure: bool) -> Settings:
     """The protocol's analysis as the statistics take it."""
-    labels = ("real", "unsure", "fake") if unsure else ("real", "fake")
+    labels: tuple[Label, ...] = ("real", "unsure", "fake") if unsure else ("real", "fake")
     return Settings(primary=analysis.primary, unsure=analysis.unsure, alpha=analysis.alpha, labels=labels)
 
 
@@ -91,11 +91,20 @@ def join(readings: Sequence[Reading], key: dict[str, Case]) -> list[ScoredReadin
             )  # fmt: skip
         rows.append(
             ScoredReading(
-                reader=reading.reader, case=reading.case, truth=case.truth, label=reading.label, arm=case.arm,
-                modality=case.modality, condition=case.condition, patient=case.cluster, confidence=reading.confidence,
-                rt_ms=reading.rt_ms, presentation=reading.kind, presentation_id=reading.presentation,
+                reader=reading.reader,
+                case=reading.case,
+                truth=case.truth,
+                label=reading.label,
+                arm=case.arm,
+                modality=case.modality,
+                condition=case.condition,
+                patient=case.cluster,
+                confidence=reading.confidence,
+                rt_ms=reading.rt_ms,
+                presentation=reading.kind,
+                presentation_id=reading.presentation,
                 reader_kind=reading.reader_kind,
-            )  # fmt: skip
+            )
         )
     return rows
 
@@ -112,7 +121,7 @@ def facts(
     """What the report says of the run itself."""
     protocol, study = locked.protocol, run.study()
     manifest = run.manifest()
-    cases = Counter((case.arm, case.modality, case.condition) for case in key)
+    cases: Counter[tuple[str, str, str]] = Counter((case.arm, case.modality, case.condition) for case in key)
     arms = ([{"name": "real", **_arm(protocol.real)}] if protocol.real else []) + [
         {"name": g.name, **_arm(g), "model": g.model} for g in locked.generators
     ]
@@ -197,7 +206,9 @@ def limitations(
         elif arm != "real":
             shown = cases[arm, modality, condition] + cases["real", modality, condition]
             if shown < SMALL_CELL:
-                said.append(f"{arm}, {modality}/{condition}: {shown} cases; under {SMALL_CELL}, counts and intervals only.")
+                said.append(
+                    f"{arm}, {modality}/{condition}: {shown} cases; under {SMALL_CELL}, counts and intervals only."
+                )
     for image in manifest:
         if image.outcome == "made" and min(image.rows, image.cols) < sizes[image.modality]:
             said.append(f"Images of {image.arm} were enlarged to {sizes[image.modality]} pixels: readers may notice.")
@@ -205,5 +216,7 @@ def limitations(
     if any(g.train is not None and g.train.data is None for g in locked.generators) or any(
         g.backend not in ("phantom",) and g.train is None for g in locked.generators
     ):
-        said.append("Overlap of the shown reals with a generator's training images is not excluded: not all declare them.")
+        said.append(
+            "Overlap of the shown reals with a generator's training images is not excluded: not all declare them."
+        )
     return said

@@ -1,8 +1,8 @@
 """The seal: a run's secret, the key (case -> truth and arm) and its commitments; `open_key` is the key's one opener.
 
-The secret comes from the operating system once a run and lies in sealed/ alone. Opaque ids, nonces, invite tokens and the
-hashes that stand for patients are HMACs under it, so that nothing a reader or the server meets can be computed from the
-protocol's seed. A commitment is SHA-256(nonce | case | truth | arm | pixel hash); the root is that of a Merkle tree
+The secret comes from the operating system once a run and lies in sealed/ alone. Opaque ids, nonces, invite tokens and
+the hashes that stand for patients are HMACs under it, so that nothing a reader or the server meets can be computed from
+the protocol's seed. A commitment is SHA-256(nonce | case | truth | arm | pixel hash); the root is that of a Merkle tree
 (RFC 6962 shape) over the commitments in order of case id.
 """
 

@@ -161,9 +161,10 @@ def shorten(faults: Sequence[LungevalError]) -> list[LungevalError]:
 
 def near_names(name: str, known: Sequence[str]) -> str:
     """A remedy for a file that is not there: a name like it, or the names there are."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    stems = {Path(other).stem: other for other in known}
+    close = difflib.get_close_matches(Path(name).stem, list(stems), n=1, cutoff=0.6)
     if close:
-        return f"did you mean '{close[0]}'?"
+        return f"did you mean '{stems[close[0]]}'?"
     return f"there are: {', '.join(sorted(known)[:10])}" if known else ""
 
 

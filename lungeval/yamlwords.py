@@ -75,6 +75,7 @@ _HINTS: tuple[tuple[str, str, str], ...] = (
     ("mapping keys are not allowed", "a word cannot begin with '?'", "put it in quotes"),
     ("sequence entries are not allowed", "an item of a list in the wrong place", "begin each item on its own line"),
     ("could not find expected ':'", "a line without a colon", "write `key: value`"),
+    ("expected <block end>, but found ':'", "no key before the colon", "give it a name"),
     ("expected <block end>, but found '<scalar>'", "text after the end of the value", "put the whole value in quotes"),
     ("expected <block end>", "does not fit the block that began on line {line}", _INDENT[1]),
     (

@@ -1,7 +1,7 @@
 """What a backend is: it offers items for a cell, then makes or fetches them batch by batch.
 
-A backend never sees the run folder: it returns arrays, and `generation` hashes, stores and records them. The same offers
-must come back for the same settings and seed, so that a run that was killed asks only for what is missing.
+A backend never sees the run folder: it returns arrays, and `generation` hashes, stores and records them. The same
+offers must come back for the same settings and seed, so that a run that was killed asks only for what is missing.
 
     class Backend:
         def __init__(self, context: Context) -> None: ...
@@ -19,8 +19,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lungeval.protocol import Arm, Cell
-from lungeval.records import Outcome
+from lungeval.protocol import Arm, Cell, Located
+from lungeval.protocol import Protocol as Study
+from lungeval.records import ANY_CONDITION, REAL_ARM, Outcome
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """A canonical array: frames x rows x cols, uint8 or uint16."""
@@ -129,3 +130,17 @@ def native_conditions(arm: Arm, cell: Cell) -> list[str]:
         elif entry.condition == cell.condition:
             words.append(entry.condition)
     return words
+
+
+def cells_of(located: Located, backend: Backend, protocol: Study) -> list[Cell]:
+    """The cells that an arm is asked to fill: the protocol's that it can, and `any` where it is unconditional."""
+    there = backend.conditions()
+    cells: list[Cell] = []
+    for cell in protocol.cells:
+        if native_conditions(located.arm, cell) and (there is None or cell.condition in there.get(cell.modality, ())):
+            cells.append(cell)
+    for modality in dict.fromkeys(cell.modality for cell in protocol.cells):
+        wanted = any(entry.modality == modality and entry.condition == ANY_CONDITION for entry in located.arm.makes)
+        if wanted and located.name != REAL_ARM:
+            cells.append(Cell(modality=modality, condition=ANY_CONDITION))
+    return cells

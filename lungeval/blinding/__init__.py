@@ -1,7 +1,7 @@
 """Stage `blind` -> 1-blinded/, sealed/: select, harmonise, plan each reader's list, seal the key.
 
-1-blinded/ is all that the server is given: opaque cases of one length, the readers' plans, hashes of their invite tokens and
-the words they are told. Truth, arms and everything that leads to them stay in 0-images/ and sealed/.
+1-blinded/ is all that the server is given: opaque cases of one length, the readers' plans, hashes of their invite
+tokens and the words they are told. Truth, arms and everything that leads to them stay in 0-images/ and sealed/.
 """
 
 from __future__ import annotations
@@ -87,9 +87,12 @@ def _plans(locked: LockedProtocol, cases: list[Case], secret: Secret) -> list[Pr
         for position, (name, kind) in enumerate(slots, start=1):
             rows.append(
                 Presentation(
-                    presentation=secret.presentation(reader.id, position), reader=reader.id, position=position,
-                    case=by_name[name], kind=kind,
-                )  # fmt: skip
+                    presentation=secret.presentation(reader.id, position),
+                    reader=reader.id,
+                    position=position,
+                    case=by_name[name],
+                    kind=kind,
+                )
             )
     return rows
 
@@ -125,14 +128,13 @@ def study_page(
 
 
 def ribbon_of(locked: LockedProtocol, stand_in_arms: list[str]) -> str:
-    """What every page says of images that were drawn and readers who are programs; empty where all is real."""
-    simulated = [reader.id for reader in locked.protocol.readers if reader.kind in ("simulated", "scripted")]
-    parts = []
-    if stand_in_arms:
-        parts.append(f"phantom images ({', '.join(stand_in_arms)})")
-    if simulated:
-        parts.append(f"simulated or scripted readers ({', '.join(simulated)})")
+    """What every page says of images that were drawn and readers who are programs; empty where all is real.
+
+    Readers see it, too, so it names neither arms nor readers.
+    """
+    kinds = {reader.kind for reader in locked.protocol.readers}
+    parts = ["phantom images"] if stand_in_arms else []
+    parts += [f"{kind} readers" for kind in ("simulated", "scripted") if kind in kinds]
     if not parts:
         return ""
-    return ("Rehearsal: " if locked.rehearsal else "Not a clinical result: ") + " and ".join(parts)
-
+    return ("Rehearsal: " if locked.rehearsal else "Not a clinical result: ") + ", ".join(parts)

@@ -1,7 +1,7 @@
 """Each reader's list, fixed before the start by a named, versioned algorithm.
 
-`shuffle-1`: the cases in a seeded order of the reader's own; the repeats are drawn from the first half of that order and put
-back, one after the other, at seeded places that are at least half the list behind the case's first showing.
+`shuffle-1`: the cases in a seeded order of the reader's own; the repeats are drawn from the first half of that order
+and put back, one after the other, at seeded places that are at least half the list behind the case's first showing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """The draw: which images readers meet, by a seeded order of content keys, with the funnel that led to them.
 
-Per cell and arm the made images are put in an order that depends on the protocol's seed and their content keys alone, and
-taken from the top, at most `per_patient` of one cluster. `real: match` gives a cell as many reals as its fakes of all
-arms together; the fakes of an unconditional arm (`any`) match no cell, so their share of reals is spread evenly over the
-modality's cells, earlier cells first.
+Per cell and arm the made images are put in an order that depends on the protocol's seed and their content keys alone,
+and taken from the top, at most `per_patient` of one cluster; how many are asked, `protocol.asked` says.
 """
 
 from __future__ import annotations
@@ -12,36 +10,11 @@ from collections import Counter
 
 from lungeval.errors import LungevalError, raise_all
 from lungeval.keys import draw_order
-from lungeval.protocol import Protocol
-from lungeval.records import ANY_CONDITION, REAL_ARM, Image
+from lungeval.protocol import Protocol, asked
+from lungeval.records import REAL_ARM, Image
 
 Selected = Image
 """An image that was drawn."""
-Slot = tuple[str, str, str]
-"""Arm, modality, condition."""
-
-
-def wanted(manifest: list[Image], protocol: Protocol) -> dict[Slot, int]:
-    """How many images each arm must show in each cell."""
-    asked: dict[Slot, int] = {}
-    slots = sorted({(image.arm, image.modality, image.condition) for image in manifest if image.arm != REAL_ARM})
-    for arm, modality, condition in slots:
-        asked[arm, modality, condition] = protocol.set.per_generator
-    if protocol.real is None:
-        return asked
-    for modality in dict.fromkeys(cell.modality for cell in protocol.cells):
-        here = [cell.condition for cell in protocol.cells if cell.modality == modality]
-        loose = sum(n for (_, m, c), n in asked.items() if m == modality and c == ANY_CONDITION)
-        for index, condition in enumerate(here):
-            if protocol.set.real == "match":
-                own = sum(n for (_, m, c), n in asked.items() if (m, c) == (modality, condition))
-                share = loose // len(here) + (index < loose % len(here))
-                count = own + share
-            else:
-                count = protocol.set.real
-            if count:
-                asked[REAL_ARM, modality, condition] = count
-    return asked
 
 
 def select(manifest: list[Image], protocol: Protocol) -> list[Selected]:
@@ -52,7 +25,8 @@ def select(manifest: list[Image], protocol: Protocol) -> list[Selected]:
     """
     drawn: list[Selected] = []
     faults: list[LungevalError] = []
-    for (arm, modality, condition), count in sorted(wanted(manifest, protocol).items()):
+    fakes = {(image.arm, image.modality, image.condition) for image in manifest if image.arm != REAL_ARM}
+    for (arm, modality, condition), count in sorted(asked(protocol, fakes).items()):
         here = [i for i in manifest if (i.arm, i.modality, i.condition) == (arm, modality, condition)]
         taken = _draw([image for image in here if image.outcome == "made"], count, protocol)
         if len(taken) < count:
@@ -87,4 +61,3 @@ def _too_few(
         f"({made} usable{spent}{others}; at most {protocol.set.per_patient} of one patient)",
         remedy=f"lower {key}, add images, or raise set.per_patient (the patient is then the cluster in every analysis)",
     )  # fmt: skip
-

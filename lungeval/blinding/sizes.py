@@ -25,7 +25,7 @@ def recipes(manifest: list[Image], protocol: Protocol) -> dict[Modality, Recipe]
         size = side if protocol.blinding.size == "auto" else protocol.blinding.size
         if size > side and not protocol.blinding.allow_upsampling:
             raise LungevalError(
-                "design", f"size {size} is above the smallest {modality} image's own: {side} pixels, in arm '{least.arm}'",
+                "design", f"size {size} is above the smallest {modality} image's own: {side} pixels, arm '{least.arm}'",
                 where="blinding.size", remedy=f"use `auto` or at most {side}, or set `allow_upsampling: true` "
                 "(printed as a limitation)",
             )  # fmt: skip
