@@ -19,8 +19,8 @@ from lungeval.version import VERSION
 
 if TYPE_CHECKING:
     from lungeval.protocol_files import Loaded
-    from lungeval.records import Policy
     from lungeval.reading.collecting import Address
+    from lungeval.records import Policy
     from lungeval.runs import Run
 
 FILE = click.Path(path_type=Path)

@@ -94,7 +94,7 @@ def generate(run: Run, locked: LockedProtocol, arms: Sequence[Located], progress
         missing = [batch for batch in batches if not _committed(folder, batch).exists()]
         with progress.bar(f"{located.name}: images", sum(len(batch.items) for batch in missing)) as advance:
             for batch in missing:
-                _make(folder, batch, backend, secret)
+                _make(folder, batch, backend, secret, progress)
                 advance(len(batch.items))
     _write_manifest(folder)
     run.finish("generate")
@@ -105,11 +105,13 @@ def _committed(folder: Path, batch: Batch) -> Path:
     return folder / BATCHES / batch.arm / f"{batch.name}.json"
 
 
-def _make(folder: Path, batch: Batch, backend: Backend, secret: Secret) -> None:
+def _make(folder: Path, batch: Batch, backend: Backend, secret: Secret, progress: Progress) -> None:
     rows: list[dict[str, Any]] = []
     answered: set[str] = set()
     for made in backend.make(batch.items):
-        rows.append(_row(folder, batch.arm, made, secret))
+        rows.append(_row(folder, batch.arm, made, secret, stands_in=backend.stands_in))
+        if made.outcome != "made":
+            progress.say(f"  {batch.arm}: {made.outcome}: {made.item.private or made.item.key[:12]}: {made.reason}")
         answered.add(made.item.key)
     unanswered = [item.key for item in batch.items if item.key not in answered]
     if unanswered:
@@ -120,7 +122,7 @@ def _make(folder: Path, batch: Batch, backend: Backend, secret: Secret) -> None:
     write_atomic(_committed(folder, batch), json.dumps(rows, ensure_ascii=False))
 
 
-def _row(folder: Path, arm: str, made: Made, secret: Secret) -> dict[str, Any]:
+def _row(folder: Path, arm: str, made: Made, secret: Secret, *, stands_in: bool) -> dict[str, Any]:
     item = made.item
     facts: dict[str, Any] = {}
     if made.outcome == "made" and made.pixels is not None:
@@ -132,7 +134,7 @@ def _row(folder: Path, arm: str, made: Made, secret: Secret) -> dict[str, Any]:
     image = Image(
         key=item.key, arm=arm, modality=item.cell.modality, condition=item.cell.condition,
         cluster=secret.cluster(f"{arm}:{item.cluster}"), outcome=made.outcome, reason=made.reason, prompt=item.prompt,
-        seed=item.seed, licence=item.licence, source=item.source, **facts,
+        seed=item.seed, licence=item.licence, source=item.source, stands_in=stands_in, **facts,
     )  # fmt: skip
     return {"image": image.model_dump(), "private": item.private, "patient": item.cluster}
 

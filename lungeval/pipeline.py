@@ -17,7 +17,6 @@ from lungeval.progress import Progress
 from lungeval.protocol import LockedProtocol
 from lungeval.protocol_files import Loaded
 from lungeval.reading.collecting import Address, collect, collected
-from lungeval.registry import load
 from lungeval.reporting import report
 from lungeval.runs import Run
 from lungeval.scoring import score
@@ -41,7 +40,7 @@ class Study:
     @property
     def phantoms(self) -> list[str]:
         """Arms whose images are drawn: they carry a ribbon on every page."""
-        return [a.name for a in self.loaded.arms if load("backends", a.arm.backend, folder=a.folder).stands_in]
+        return sorted({image.arm for image in self.run.manifest() if image.stands_in})
 
 
 def run_study(study: Study) -> Path:

@@ -163,7 +163,7 @@ def _translate(
         if details[0]["type"] == "missing":
             if path not in suggested:
                 yield _missing(path, model, document, root)
-        elif path in extra or details[0]["loc"][-1] == "[key]":
+        elif path in extra or details[0]["loc"][-1:] == ("[key]",):
             yield document.fault(here, "unknown key", _known(path, model, details[0]), key=True)
         else:
             what, remedy = _wrong(details, annotation_at(model, path), here, document)
@@ -213,7 +213,7 @@ def _known(path: KeyPath, model: type[Settings], detail: Any) -> str:
 def _missing(path: KeyPath, model: type[Settings], document: Document, root: KeyPath) -> LungevalError:
     name, parent = str(path[-1]), path[:-1]
     owner = next(o for o in _options(annotation_at(model, parent)) if isinstance(o, type) and issubclass(o, Settings))
-    meaning = (owner.model_fields[name].description or "").split(".")[0]
+    meaning = re.split(r"\.(?:\s|$)", owner.model_fields[name].description or "")[0]
     here = (*root, *parent)
     return document.fault(here, f"'{name}' is missing", f"add `{name}:` ({meaning[:1].lower()}{meaning[1:]})", key=True)
 

@@ -84,6 +84,8 @@ class Image(Record):
     """The licence of the image, as declared."""
     source: str = ""
     """The data set or model that the image comes from, as declared."""
+    stands_in: bool = False
+    """Drawn (a phantom), not taken or generated: pages that show it carry a ribbon."""
 
 
 class Case(Record):

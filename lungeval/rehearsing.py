@@ -13,7 +13,6 @@ from lungeval.progress import Progress
 from lungeval.protocol import Arm, Generator, Located, LockedProtocol, Makes
 from lungeval.protocol_files import Loaded
 from lungeval.records import ANY_CONDITION, REAL_ARM
-from lungeval.registry import load
 
 FIDELITY = 0.6
 """Of a phantom that stands in for a generator; 1 for the reals."""
@@ -64,13 +63,14 @@ def _phantom(located: Located, locked: LockedProtocol) -> tuple[Arm, str]:
     real = located.name == REAL_ARM
     fidelity = 1.0 if real else FIDELITY
     makes = located.arm.makes or [Makes(modality=c.modality, condition=c.condition) for c in locked.protocol.cells]
-    drawn = load("backends", "phantom").CONDITIONS
+    from lungeval.backends.phantom import CONDITIONS
+
     studied = {
         word
         for entry in makes
         for word in (entry.condition.values() if isinstance(entry.condition, dict) else [entry.condition])
     }
-    lacking = sorted(studied - set(drawn) - {ANY_CONDITION})
+    lacking = sorted(studied - set(CONDITIONS) - {ANY_CONDITION})
     plain = [
         Makes(modality=entry.modality, condition=word)
         for entry in makes

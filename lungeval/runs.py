@@ -85,11 +85,12 @@ class Run:
         self.event("finished", stage=stage)
 
     def check(self) -> None:
-        """Refuse to go on where a finished stage was edited, naming every file.
+        """Refuse to go on where the lock or a finished stage was edited, naming every file.
 
         Raises:
             LungevalError: `changed`, one fault a file.
         """
+        self.locked()
         raise_all([fault for stage in STAGES if self.finished(stage) for fault in check_folder(self.path(stage))])
 
     def need(self, *stages: str) -> None:

@@ -84,6 +84,7 @@ _HINTS: tuple[tuple[str, str, str], ...] = (
         "add `,` or `{0}`",
     ),
     ("expected a comment or a line break", "text after `|` or `>`", "begin it on the next line, or use quotes"),
+    ("found '<stream end>'", "the bracket opened on line {line} is not closed", "close it"),
     ("unknown escape character|expected escape", "a backslash in double quotes", "use single quotes, or double it"),
 )  # fmt: skip
 

@@ -96,7 +96,7 @@ class Backend(Protocol):
 
     batch: ClassVar[int]
     """Items a batch: the unit of commit."""
-    stands_in: ClassVar[bool]
+    stands_in: bool
     """True for drawn images (phantoms), which carry a ribbon on every page."""
 
     def __init__(self, context: Context) -> None: ...

@@ -55,9 +55,12 @@ def _too_few(
     made = outcomes["made"]
     spent = f", of {len({i.cluster for i in here if i.outcome == 'made'})} patients or sources" if made else ""
     others = "".join(f", {n} {word}" for word, n in sorted(outcomes.items()) if word != "made")
+    reasons = sorted({image.reason for image in here if image.outcome != "made"})
+    others += f": {'; '.join(reasons[:3])}" if reasons else ""
     key = "set.real" if arm == REAL_ARM and protocol.set.real != "match" else "set.per_generator"
     return LungevalError(
         "design", f"arm '{arm}', cell {modality}/{condition}: asked {count}, only {len(taken)} eligible "
         f"({made} usable{spent}{others}; at most {protocol.set.per_patient} of one patient)",
-        remedy=f"lower {key}, add images, or raise set.per_patient (the patient is then the cluster in every analysis)",
+        remedy=f"lower {key}, raise set.pool (now {protocol.set.pool}), add images, or raise set.per_patient (the patient "
+        "is then the cluster in every analysis)",
     )  # fmt: skip

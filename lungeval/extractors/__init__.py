@@ -1,0 +1,1 @@
+"""Feature networks of the image metrics, one file each."""
