@@ -136,8 +136,8 @@ class ArchiveBackend:
 def unpack(path: Path, into: Path) -> Path:
     """Unpack the images of a .tar(.gz) and return the folder with manifest.csv.
 
-    Only regular files are taken: the one manifest.csv, the pixels/ beside it, and the run's lock. Links,
-    devices and names that lead out of the folder are refused.
+    Only regular files are taken: the one manifest.csv and the pixels/ beside it. Links, devices and names that lead out
+    of the folder are refused.
 
     Raises:
         LungevalError: `image` where it is no tar, holds no or several manifests, or a member that must not be unpacked.
@@ -153,12 +153,9 @@ def unpack(path: Path, into: Path) -> Path:
                 )  # fmt: skip
             base = posixpath.dirname(manifests[0])
             prefix = f"{base}/" if base else ""
-            lock = posixpath.join(posixpath.dirname(base), LOCK) if base else LOCK
             for name, member in members.items():
                 if name == manifests[0] or name.startswith(f"{prefix}pixels/"):
                     _extract(tar, member, into / IMAGES / name.removeprefix(prefix))
-                elif name == lock:
-                    _extract(tar, member, into / LOCK)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise LungevalError(
             "image", f"the archive cannot be unpacked: {error}", where=str(path), remedy="give a .tar or .tar.gz"

@@ -1,7 +1,8 @@
 """Who has still to read, and how their readings come in.
 
-Simulated readers answer at once, imported ones when their table is there; human and scripted readers come to the page, served by
-a subprocess that is given 1-blinded/ and the store and nothing else. A stopped collection goes on where it was.
+Simulated readers answer at once, imported ones when their table is there; human and scripted readers come to the page,
+served by a subprocess that is given 1-blinded/ and the store and nothing else. A stopped collection goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -90,7 +91,10 @@ def close_reader(run: Run, locked: LockedProtocol, reader: str, reason: str) -> 
 def standings(run: Run, locked: LockedProtocol) -> list[Standing]:
     """How far every reader is, in the protocol's order."""
     plan, closed = run.plan(), closed_readers(run)
-    counts = Store.open(store_path(run)).counts() if store_path(run).is_file() else {}
+    counts: dict[str, int] = {}
+    if store_path(run).is_file():
+        with Store.open(store_path(run)) as store:
+            counts = store.counts()
     return [
         Standing(r.id, r.kind, counts.get(r.id, 0), sum(slot.reader == r.id for slot in plan), closed.get(r.id))
         for r in locked.protocol.readers
@@ -111,9 +115,9 @@ def collect(run: Run, locked: LockedProtocol, folder: Path, progress: Progress, 
         LungevalError: `incomplete` where readings are missing that nothing here can bring.
     """
     run.path("read").mkdir(parents=True, exist_ok=True)
-    store = Store.open(store_path(run))
-    read_simulated(run, locked, store)
-    read_imported(run, locked, store, folder)
+    with Store.open(store_path(run)) as store:
+        read_simulated(run, locked, store)
+        read_imported(run, locked, store, folder)
     waiting = [s for s in standings(run, locked) if s.open and s.kind in PAGE_KINDS]
     if waiting and address is not None:
         _serve(run, locked, progress, address)
@@ -134,8 +138,9 @@ def collected(run: Run, locked: LockedProtocol) -> tuple[list[Reading], list[dic
     Raises:
         LungevalError: `changed` where an answer was edited, added or removed in the store.
     """
-    store = Store.open(store_path(run))
-    raise_all(store.verify_chain())
+    with Store.open(store_path(run)) as store:
+        raise_all(store.verify_chain())
+        readings = store.readings()
     years = {reader.id: reader.experience_years for reader in locked.protocol.readers}
     readers = [
         {
@@ -144,7 +149,7 @@ def collected(run: Run, locked: LockedProtocol) -> tuple[list[Reading], list[dic
         }
         for s in standings(run, locked)
     ]  # fmt: skip
-    return store.readings(), readers
+    return readings, readers
 
 
 def invites(run: Run) -> dict[str, str]:
@@ -157,23 +162,32 @@ def invites(run: Run) -> dict[str, str]:
 
 
 def _serve(run: Run, locked: LockedProtocol, progress: Progress, address: Address) -> None:
-    with Room(
-        run.path("blind"), store_path(run), host=address.host, port=address.port, public_url=address.public_url
-    ) as room:
-        waiting = [s for s in standings(run, locked) if s.open and s.kind in PAGE_KINDS]
-        links = room.links({r: t for r, t in invites(run).items() if r in {s.reader for s in waiting}})
+    with Room() as room:
+        room.start(
+            run.path("blind"),
+            store_path(run),
+            host=address.host,
+            port=address.port,
+            public_url=address.public_url or "",
+        )
+        now = standings(run, locked)
+        waiting = {s.reader for s in now if s.open and s.kind in PAGE_KINDS}
+        links = room.links({reader: token for reader, token in invites(run).items() if reader in waiting})
         progress.say("The reading room is open. Send each reader their own link; it lets them come back, too:")
         for reader, link in links.items():
             progress.say(f"  {reader}: {link}")
+        if not links:
+            progress.say(f"  (the links are with the study's owner; the page is at {room.url})")
         progress.say("Stop with Ctrl-C at any time; the same command goes on where readers are.")
         told: dict[str, int] = {}
-        while any(s.open and s.kind in PAGE_KINDS for s in (now := standings(run, locked))):
+        while any(s.open and s.kind in PAGE_KINDS for s in now):
             if not room.alive():
                 raise LungevalError(
                     "failed", "the page's server stopped", remedy="run the same command again; every answer is kept"
                 )
             _tell(now, told, progress)
             time.sleep(0.5)
+            now = standings(run, locked)
         _tell(now, told, progress)
 
 

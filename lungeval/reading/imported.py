@@ -52,23 +52,23 @@ def _rows(path: Path, reader: ReaderSettings, plan: dict[str, Presentation], loc
             if row.get("reader") not in (None, "", reader.id) or not row["label"]:
                 continue
             where, case, label = f"{path}:{line}", row["case"], row["label"].strip().lower()
+            fault: LungevalError | None = None
             if case not in plan:
-                faults.append(
-                    LungevalError("labels", f"no case '{case}' is planned for {reader.id}", where=where,
-                                  remedy="use the ids of 1-blinded/cases.csv")
-                )  # fmt: skip
+                what, remedy = f"no case '{case}' is planned for {reader.id}", "use the ids of 1-blinded/cases.csv"
+                fault = LungevalError("labels", what, where=where, remedy=remedy)
             elif label not in labels:
                 remedy = did_you_mean(label, labels)
-                faults.append(LungevalError("labels", f"unknown label '{row['label']}'", where=where, remedy=remedy))
+                fault = LungevalError("labels", f"unknown label '{row['label']}'", where=where, remedy=remedy)
             elif case in rows:
-                faults.append(LungevalError("labels", f"a second row for case '{case}'", where=where,
-                                            remedy="keep one row a case"))  # fmt: skip
+                what = f"a second row for case '{case}'"
+                fault = LungevalError("labels", what, where=where, remedy="keep one row a case")
             else:
                 try:
                     rows[case] = _reading(row, label, plan[case], reader)
                 except ValueError as bad:
-                    faults.append(LungevalError("labels", f"not a whole number: {bad}", where=where,
-                                                remedy="confidence and rt_ms are whole numbers or empty"))  # fmt: skip
+                    remedy = "confidence and rt_ms are whole numbers or empty"
+                    fault = LungevalError("labels", f"not a whole number: {bad}", where=where, remedy=remedy)
+            faults += [fault] if fault else []
     raise_all(faults)
     return list(rows.values())
 
@@ -77,8 +77,14 @@ def _reading(row: dict[str, str], label: str, slot: Presentation, reader: Reader
     confidence, rt_ms = row.get("confidence"), row.get("rt_ms")
     return Reading.model_validate(
         {
-            "presentation": slot.presentation, "reader": reader.id, "reader_kind": reader.kind, "case": slot.case,
-            "kind": "main", "position": slot.position, "label": label,
-            "confidence": int(confidence) if confidence else None, "rt_ms": int(rt_ms) if rt_ms else None,
-        }  # fmt: skip
+            "presentation": slot.presentation,
+            "reader": reader.id,
+            "reader_kind": reader.kind,
+            "case": slot.case,
+            "kind": "main",
+            "position": slot.position,
+            "label": label,
+            "confidence": int(confidence) if confidence else None,
+            "rt_ms": int(rt_ms) if rt_ms else None,
+        }
     )

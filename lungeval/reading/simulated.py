@@ -37,7 +37,7 @@ def _answer(slot: Presentation, case: Case, reader: ReaderSettings, locked: Lock
             unsure_band=reader.unsure_band,
             case_sd=reader.case_sd,
             lapse=reader.lapse,
-        ),  # fmt: skip
+        ),
         seed=locked.protocol.seed,
         reader_id=reader.id,
         case_key=case.key,
