@@ -111,8 +111,8 @@ def _text(estimates: Sequence[Estimate]) -> str:
         scope = estimate.scope
         if (estimate.estimand, estimate.policy) not in SHOWN or scope.modality or scope.condition or scope.subset:
             continue
-        if estimate.inference == "readers_like_these" and estimate.value is None:
-            continue
+        if scope.readers is not None and (len(scope.readers) == 1 or estimate.low is None):
+            continue  # one reader's mean is the reader; a mean without an interval is in --json and in the report
         who = scope.reader or f"mean, {str(estimate.inference or 'no interval').replace('_', ' ')}"
         of = " ".join(filter(None, [who, scope.arm]))
         n = estimate.n_readings

@@ -1,0 +1,133 @@
+"""Heat maps with their numbers in the cells: what readers said, and how pairs of readers agree."""
+
+from __future__ import annotations
+
+from lungeval.records import LABELS
+from lungeval.reporting import words
+from lungeval.reporting.figures import Figure, base_layout, finished
+from lungeval.reporting.findings import Findings
+
+RAMP = [[0.0, "#f1f6fa"], [1.0, "#5fabdd"]]
+"""One hue, light enough that the numbers in the cells are dark everywhere."""
+INK = "#0d1b28"
+
+
+def confusion(findings: Findings, kind: str, arm: str, name: str) -> Figure | None:
+    """Truth x said, as shares of each truth with the counts, for one arm; None where nothing was answered."""
+    import plotly.graph_objects as go
+
+    rows: list[tuple[str, list[int]]] = []
+    for truth in ("real", "fake"):
+        said = [row.label for row in findings.group(kind, arm) if row.truth == truth]
+        if said:
+            rows.append((truth, [said.count(label) for label in LABELS]))
+    if not rows:
+        return None
+    shares = [[n / sum(counts) for n in counts] for _, counts in rows]
+    text = [
+        [f"<b>{words.number(s, 'percent')}</b><br>{n:,}" for s, n in zip(line, counts, strict=True)]
+        for line, (_, counts) in zip(shares, rows, strict=True)
+    ]
+    height = 60 + 74 * len(rows)
+    figure = go.Figure(layout=base_layout(height))
+    figure.add_trace(
+        go.Heatmap(
+            z=shares,
+            x=[f"said {label}" for label in LABELS],
+            y=[f"truth: {truth} " for truth, _ in rows],
+            text=text,
+            texttemplate="%{text}",
+            zmin=0,
+            zmax=1,
+            colorscale=RAMP,
+            showscale=False,
+            xgap=3,
+            ygap=3,
+            hovertemplate="%{y}, %{x}<br>%{text}<extra></extra>",
+            textfont={"size": 14, "color": INK},
+        )
+    )
+    figure.update_layout(
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        xaxis={"side": "top", "showline": False, "showgrid": False, "zeroline": False, "ticks": "", "fixedrange": True},
+        yaxis={
+            "autorange": "reversed",
+            "showline": False,
+            "showgrid": False,
+            "zeroline": False,
+            "ticks": "",
+            "automargin": True,
+            "fixedrange": True,
+        },
+    )
+    shown = "; ".join(
+        f"truth {t}: " + ", ".join(f"said {x} {n}" for x, n in zip(LABELS, c, strict=True)) for t, c in rows
+    )
+    alt = f"Answers about {words.arm_name(arm)}. {shown}."
+    return finished(
+        name,
+        alt,
+        height,
+        figure,
+        caption=f"{words.arm_name(arm)}, and reals of its conditions" if arm else "All fakes and reals",
+        width=560,
+    )
+
+
+def triangle(findings: Findings, kind: str, name: str) -> Figure | None:
+    """Pairwise kappa as a triangle; None below three readers."""
+    import plotly.graph_objects as go
+
+    pairs = {frozenset(row.scope.readers or ()): row for row in findings.pairs(kind)}
+    readers = [row["id"] for row in findings.readers(kind) if any(row["id"] in pair for pair in pairs)]
+    if len(readers) < 3:
+        return None
+    down, across = readers[1:], readers[:-1]
+    values: list[list[float | None]] = []
+    text: list[list[str]] = []
+    for i, low in enumerate(down):
+        found = [pairs.get(frozenset((low, other))) if j <= i else None for j, other in enumerate(across)]
+        values.append([row.value if row is not None else None for row in found])
+        text.append(
+            [words.number(row.value, "decimal") if row is not None and row.value is not None else "" for row in found]
+        )
+    height = 70 + 44 * len(down)
+    figure = go.Figure(layout=base_layout(height))
+    figure.add_trace(
+        go.Heatmap(
+            z=values,
+            x=[words.clipped(r, 14) for r in across],
+            y=[words.clipped(r, 14) for r in down],
+            text=text,
+            texttemplate="%{text}",
+            zmin=0,
+            zmax=1,
+            colorscale=RAMP,
+            showscale=False,
+            xgap=3,
+            ygap=3,
+            hoverongaps=False,
+            hovertemplate="%{y} and %{x}: kappa %{text}<extra></extra>",
+            textfont={"size": 13, "color": INK},
+        )
+    )
+    quiet = {
+        "showline": False,
+        "showgrid": False,
+        "zeroline": False,
+        "ticks": "",
+        "type": "category",
+        "fixedrange": True,
+    }
+    figure.update_layout(
+        margin={"l": 8, "r": 8, "t": 8, "b": 40},
+        xaxis=quiet | {"automargin": True},
+        yaxis=quiet | {"autorange": "reversed", "automargin": True},
+    )
+    return finished(
+        name,
+        f"Cohen's kappa of each pair of {words.counted(len(readers), 'reader')}.",
+        height,
+        figure,
+        width=160 + 95 * len(across),
+    )

@@ -1,0 +1,276 @@
+"""Tables about readings: headline, conditions, policies, confusion, agreement, readers. One kind of reader a row."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from lungeval.records import LABELS, POLICIES, Estimate
+from lungeval.reporting import words
+from lungeval.reporting.findings import FEW_CASES, Findings
+from lungeval.reporting.tables import Cell, Column, Row, Spread, Table
+
+SPEAKS_OF = {"these_readers": "these readers", "readers_like_these": "readers like these"}
+BY_POLICY = ("sensitivity", "specificity", "accuracy", "balanced_accuracy")
+
+
+def tables(findings: Findings) -> list[Table]:
+    """The tables about readings, some of them without rows."""
+    return [
+        headline(findings),
+        conditions(findings),
+        policies(findings),
+        confusion(findings),
+        agreement(findings),
+        intra(findings),
+        readers(findings),
+    ]
+
+
+def headline(findings: Findings) -> Table:
+    """The primary estimand for each arm."""
+    rows = []
+    for kind in findings.kinds:
+        for arm in findings.arms:
+            found = findings.mean(findings.primary, kind, arm=arm)
+            if found is not None:
+                of_whom = SPEAKS_OF.get(found.inference or "", "this reader")
+                cells: tuple[Cell, ...] = (
+                    words.arm_name(arm),
+                    found,
+                    of_whom,
+                    found.n_readers,
+                    found.n_cases,
+                    found.method,
+                )
+                rows.append(Row(cells, kind))
+    return Table(
+        "headline",
+        f"{primary_title(findings)}, for each generator",
+        (
+            Column("arm", "Generator"),
+            Column("value", words.title(findings.primary), _form(findings), interval=True),
+            Column("speaks_of", "Speaks of"),
+            Column("n_readers", "Readers", "count"),
+            Column("n_cases", "Cases", "count"),
+            Column("method", "Method"),
+        ),
+        tuple(rows),
+        unit=_unit(findings),
+    )
+
+
+def conditions(findings: Findings) -> Table:
+    """The primary estimand for each cell and arm, with its counts."""
+    rows = [row for kind in findings.kinds for row in _by_cell(findings, kind)]
+    return Table(
+        "conditions",
+        f"{primary_title(findings)}, by condition and generator",
+        (
+            Column("condition", "Condition"),
+            Column("arm", "Generator"),
+            Column("value", words.title(findings.primary), _form(findings), interval=True),
+            Column("n_cases", "Cases", "count"),
+            Column("counts", "Answers"),
+        ),
+        tuple(rows),
+        unit=_unit(findings),
+    )
+
+
+def counts_text(findings: Findings, kind: str, arm: str, modality: str, condition: str) -> str:
+    """Counts behind a cell: `fakes called fake 12/20, reals called real 15/20` (unsure stays in the denominator)."""
+    answers = [
+        row
+        for row in findings.group(kind, arm)
+        if row.modality == modality and (row.condition == condition or condition == "any")
+    ]
+    parts = []
+    for truth, verb in (("fake", "fakes called fake"), ("real", "reals called real")):
+        labels: list[str | None] = [row.label for row in answers if row.truth == truth]
+        if labels:
+            parts.append(f"{verb} {labels.count(truth)}/{len(labels)}")
+    return ", ".join(parts)
+
+
+def policies(findings: Findings) -> Table:
+    """Each estimand under the three ways to count unsure, side by side."""
+    rows = []
+    for kind in findings.kinds:
+        for arm in findings.arms:
+            for estimand in BY_POLICY:
+                found = [findings.mean(estimand, kind, arm=arm, policy=policy) for policy in POLICIES]
+                if any(found):
+                    cells: tuple[Cell, ...] = (words.arm_name(arm), words.title(estimand), *found)
+                    strong = ("estimand", findings.policy) if estimand == findings.primary else ()
+                    rows.append(Row(cells, kind, strong=strong))
+    heads = [Column(p, words.policy_title(p).capitalize(), "percent", interval=True) for p in POLICIES]
+    bold = "what was fixed beforehand" if findings.run.get("protocol") else "the headline"
+    return Table(
+        "policies",
+        "What unsure counts as, side by side",
+        (Column("arm", "Generator"), Column("estimand", "Measure"), *heads),
+        tuple(rows),
+        unit=f"Bold: {bold}. {_unit(findings)}",
+    )
+
+
+def confusion(findings: Findings) -> Table:
+    """What was said of fakes and of reals: counts and shares of each truth, over main readings."""
+    rows = []
+    for kind in findings.kinds:
+        for arm in findings.arms:
+            for truth in ("real", "fake"):
+                said = Counter(row.label for row in findings.group(kind, arm) if row.truth == truth)
+                n = said.total()
+                if n:
+                    shares = [said[label] / n for label in LABELS]
+                    cells: list[Cell] = [words.arm_name(arm), truth, n]
+                    for label, share in zip(LABELS, shares, strict=True):
+                        cells += [said[label], share]
+                    rows.append(Row(tuple(cells), kind))
+    heads = []
+    for label in LABELS:
+        heads += [Column(f"said_{label}", f"Said {label}", "count"), Column(f"share_{label}", "share", "percent")]
+    return Table(
+        "confusion",
+        "What readers said of fakes, and of reals of the same conditions",
+        (Column("arm", "Generator"), Column("truth", "Truth"), Column("n_readings", "Answers", "count"), *heads),
+        tuple(rows),
+        unit="Counts of answers, and their share of the row.",
+    )
+
+
+def agreement(findings: Findings) -> Table:
+    """Cohen's kappa of each pair of readers."""
+    rows = []
+    for kind in findings.kinds:
+        for pair in findings.pairs(kind):
+            first, second = pair.scope.readers or ("", "")
+            rows.append(Row((f"{first} – {second}", pair, pair.se, pair.n_cases), kind))
+    return Table(
+        "agreement",
+        "Cohen's kappa of each pair of readers, three answers",
+        (
+            Column("pair", "Readers"),
+            Column("kappa", "Kappa", "decimal", interval=True),
+            Column("se", "Standard error", "decimal"),
+            Column("n_cases", "Cases read by both", "count"),
+        ),
+        tuple(rows),
+        unit=_level(findings, "cohen_kappa"),
+    )
+
+
+def intra(findings: Findings) -> Table:
+    """Agreement of each reader with themselves, over repeated cases."""
+    rows = []
+    for kind in findings.kinds:
+        for reader in findings.readers(kind):
+            share = findings.of_reader("intra_reader_agreement", kind, reader["id"], policy=None)
+            kappa = findings.of_reader("intra_reader_kappa", kind, reader["id"], policy=None)
+            if share is not None or kappa is not None:
+                rows.append(Row((reader["id"], share, kappa, (share or kappa or _none()).n_cases), kind))
+    return Table(
+        "intra-reader",
+        "The same reader, the same image, a second time",
+        (
+            Column("reader", "Reader"),
+            Column("agreement", "Same answer", "percent", interval=True),
+            Column("kappa", "Kappa", "decimal", interval=True),
+            Column("n_cases", "Cases shown twice", "count"),
+        ),
+        tuple(rows),
+        unit=_level(findings, "intra_reader_agreement"),
+    )
+
+
+def readers(findings: Findings) -> Table:
+    """One row a reader, over all generators."""
+    estimands = ("sensitivity", "specificity", "balanced_accuracy", "fool_rate", "unsure_rate", "dprime", "criterion")
+    seconds = _seconds(findings)
+    rows = []
+    for kind in findings.kinds:
+        for reader in findings.readers(kind):
+            name = reader["id"]
+            answers = sum(1 for row in findings.main if row.reader == name and row.reader_kind == kind)
+            found = [findings.of_reader(estimand, kind, name) for estimand in estimands]
+            rows.append(Row((name, reader.get("experience_years"), answers, *found, seconds.get((kind, name))), kind))
+    return Table(
+        "readers",
+        "One row a reader, over all generators",
+        (
+            Column("reader", "Reader"),
+            Column("experience_years", "Years", "plain"),
+            Column("n_readings", "Answers", "count"),
+            *(Column(e, words.title(e), words.form_of(e), interval=True) for e in estimands),
+            Column("seconds", "Seconds", "seconds", quartiles=True),
+        ),
+        tuple(rows),
+        stacked=True,
+        unit=f"{words.policy_title(findings.policy).capitalize()}; d′ and criterion leave it out. "
+        f"{_level(findings, findings.primary)} Seconds: median and quartiles.",
+    )
+
+
+def primary_title(findings: Findings) -> str:
+    """The primary estimand with its policy: `Balanced accuracy, unsure counted one half`."""
+    name = words.title(findings.primary)
+    policy = findings.policy_for(findings.primary)
+    return f"{name}, {words.policy_title(policy)}" if policy else name
+
+
+def _by_cell(findings: Findings, kind: str) -> Iterator[Row]:
+    for modality, condition in _all_cells(findings):
+        for arm in findings.arms:
+            if (modality, condition) not in findings.cells_of(arm):
+                continue
+            found = findings.mean(findings.primary, kind, arm=arm, modality=modality, condition=condition)
+            if found is None:
+                continue
+            small = found.n_cases is not None and found.n_cases < FEW_CASES
+            text = counts_text(findings, kind, arm, modality, condition)
+            yield Row(
+                (words.cell_name(modality, condition), words.arm_name(arm), found, found.n_cases, text),
+                kind,
+                small=small,
+            )
+
+
+def _all_cells(findings: Findings) -> list[tuple[str, str]]:
+    known = list(findings.cells)
+    return known + [cell for arm in findings.arms for cell in findings.cells_of(arm) if cell not in known]
+
+
+def _seconds(findings: Findings) -> dict[tuple[str, str], Spread]:
+    """Median, first and third quartile of the seconds an answer took, by kind and reader (linear interpolation)."""
+    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in findings.main:
+        if row.rt_ms is not None:
+            times[row.reader_kind, row.reader].append(row.rt_ms / 1000)
+    spreads = {}
+    for key, values in times.items():
+        median, q1, q3 = (round(float(q), 6) for q in np.quantile(values, [0.5, 0.25, 0.75]))
+        spreads[key] = Spread(median, q1, q3)
+    return spreads
+
+
+def _form(findings: Findings) -> words.Form:
+    return words.form_of(findings.primary)
+
+
+def _unit(findings: Findings) -> str:
+    return _level(findings, findings.primary)
+
+
+def _level(findings: Findings, estimand: str) -> str:
+    found = next((row.level for row in findings.estimates if row.estimand == estimand and row.level is not None), None)
+    return f"In brackets: the {words.level(found)} interval." if found is not None else ""
+
+
+def _none() -> Estimate:
+    from lungeval.records import Scope
+
+    return Estimate(estimand="", scope=Scope(), method="", source="")

@@ -1,0 +1,349 @@
+"""The sections of the report in their order: what each prints, for each kind of reader; without data, nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lungeval.reporting import gallery, headline, heatmaps, methods, words
+from lungeval.reporting.figures import Figure
+from lungeval.reporting.findings import Findings
+from lungeval.reporting.forests import Point, forest
+from lungeval.reporting.reading_tables import primary_title
+from lungeval.reporting.tables import Table
+from lungeval.statistics.estimands import ESTIMANDS
+
+TABLE_FILES = tuple(
+    f"{name}.csv"
+    for name in (
+        "estimates",
+        "headline",
+        "conditions",
+        "policies",
+        "confusion",
+        "agreement",
+        "intra-reader",
+        "readers",
+        "images",
+        "image-metrics",
+        "selection",
+    )
+)
+"""Every file that tables/ can hold."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing in a block: the template draws it by its type."""
+
+    type: str
+    """headline, methods, figure, figures, table, gallery, facts, list or terms."""
+    body: Any
+    """What it prints."""
+    table: dict[str, Any] | None = None
+    """figure, figures: the same numbers as a table."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a section says of one kind of reader, or of the study as a whole."""
+
+    items: tuple[Item, ...]
+    """In order."""
+    kind: str = ""
+    """The kind of reader; '' = the study as a whole."""
+    heading: str = ""
+    """Printed where several kinds read."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the report."""
+
+    id: str
+    """Anchor."""
+    title: str
+    """Heading."""
+    blocks: tuple[Block, ...]
+    """One for each kind of reader that has data."""
+    lead: str = ""
+    """A line under the heading: how to read what follows."""
+
+    def figures(self) -> list[Figure]:
+        """Its plotly figures."""
+        return [
+            figure
+            for block in self.blocks
+            for item in block.items
+            if item.type in ("figure", "figures")
+            for figure in (item.body if item.type == "figures" else [item.body])
+        ]
+
+
+def header(findings: Findings) -> dict[str, Any]:
+    """What the head of the page prints."""
+    run = findings.run
+    return {
+        "title": run.get("title") or run.get("name") or "Reader study",
+        "name": run.get("name") or "",
+        "protocol": run.get("protocol") or "",
+        "ribbon": run.get("ribbon") or "",
+        "version": run.get("version") or "",
+    }
+
+
+def all_sections(
+    findings: Findings, tables: Mapping[str, Table], pictures: Mapping[str, gallery.Picture], generated_by: str
+) -> list[Section]:
+    """The sections that have something to say."""
+    made = [
+        _found(findings),
+        _methods(findings),
+        _conditions(findings, tables),
+        _policies(findings, tables),
+        _confusion(findings, tables),
+        _agreement(findings, tables),
+        _readers(findings, tables),
+        _images(findings, tables, pictures),
+        _metrics(findings, tables),
+        _selection(findings, tables),
+        _provenance(findings, generated_by),
+    ]
+    return [section for section in made if section.blocks]
+
+
+def _blocks(findings: Findings, items: Any) -> tuple[Block, ...]:
+    made = []
+    for kind in findings.kinds:
+        found = tuple(items(kind))
+        if found:
+            made.append(Block(found, kind, words.KINDS[kind].capitalize() if len(findings.kinds) > 1 else ""))
+    return tuple(made)
+
+
+def _found(findings: Findings) -> Section:
+    first = findings.kinds[:1]
+    cards = [(kind, headline.block(findings, kind, first=kind in first)) for kind in findings.kinds]
+    blocks = tuple(
+        Block((Item("headline", card),), kind, card["heading"])
+        for kind, card in cards
+        if card["picture"] or card["cards"]
+    )
+    return Section("found", "What was found", blocks)
+
+
+def _methods(findings: Findings) -> Section:
+    def items(kind: str) -> list[Item]:
+        text = methods.paragraph(findings, kind)
+        return [Item("methods", {"id": f"methods-{kind}", "text": text})] if text else []
+
+    return Section("methods", "Methods, ready to paste", _blocks(findings, items))
+
+
+def _conditions(findings: Findings, tables: Mapping[str, Table]) -> Section:
+    table = tables.get("conditions")
+    form = words.form_of(findings.primary)
+    chance = findings.chance()
+
+    def items(kind: str) -> list[Item]:
+        rows = [row for row in table.rows if row.kind == kind] if table else []
+        names = [words.arm_name(arm) for arm in findings.arms]
+        points = []
+        for row in rows:
+            cell, arm, found, n_cases = row.cells[:4]
+            shown = words.estimate(found, form)  # type: ignore[arg-type]
+            text = f"{shown.main} ({shown.interval})   n={n_cases}" if shown.interval else shown.main
+            if row.small and shown.interval:
+                text = f"({shown.interval})   {_short(str(row.cells[4]))}"
+            points.append(Point(str(arm), found, names.index(str(arm)), str(cell), text))  # type: ignore[arg-type]
+        if not points or table is None:
+            return []
+        alt = f"{primary_title(findings)} with intervals, for each condition and generator."
+        figure = forest(
+            f"figure-conditions-{kind}",
+            alt,
+            points,
+            form,
+            primary_title(findings),
+            chance=chance,
+            margin=findings.margin if chance else None,
+        )
+        return [Item("figure", figure, table.html(kind))]
+
+    return Section("conditions", "By condition", _blocks(findings, items), _reading_aid(findings))
+
+
+def _short(counts: str) -> str:
+    """Counts for the margin of a figure: `fakes 7/9, reals 6/9`."""
+    return counts.replace("fakes called fake", "fakes").replace("reals called real", "reals")
+
+
+def _reading_aid(findings: Findings) -> str:
+    text = "One row a generator, under the condition its images were made for; n = cases, the fakes and their reals."
+    if findings.chance() is not None:
+        text += " Dashed line: guessing."
+        if findings.margin is not None:
+            text += f" Shaded: the margin of ±{words.number(100 * findings.margin, 'plain')} points around it."
+    return text
+
+
+def _policies(findings: Findings, tables: Mapping[str, Table]) -> Section:
+    aid = "The same answers, with unsure counted in three ways. Where it counts as wrong, guessing no longer gives 50%."
+    return Section(
+        "policies", "What unsure counts as", _blocks(findings, lambda kind: _table(tables, "policies", kind)), aid
+    )
+
+
+def _confusion(findings: Findings, tables: Mapping[str, Table]) -> Section:
+    def items(kind: str) -> list[Item]:
+        made = [
+            (arm, heatmaps.confusion(findings, kind, arm, f"figure-confusion-{kind}-{i}"))
+            for i, arm in enumerate(findings.arms)
+        ]
+        drawn = [figure for _, figure in made if figure is not None]
+        if not drawn:
+            return []
+        return [Item("figures", drawn, tables["confusion"].html(kind))]
+
+    return Section("confusion", "What readers said", _blocks(findings, items))
+
+
+def _agreement(findings: Findings, tables: Mapping[str, Table]) -> Section:
+    def items(kind: str) -> list[Item]:
+        made: list[Item] = []
+        figure = heatmaps.triangle(findings, kind, f"figure-agreement-{kind}")
+        found = _table(tables, "agreement", kind)
+        if figure is not None and found:
+            made.append(Item("figure", figure, found[0].body))
+        else:
+            made += found
+        return made + _table(tables, "intra-reader", kind)
+
+    aid = "Cohen's kappa, over the answers real, unsure and fake: 1 is the same answer always, 0 is what chance gives."
+    return Section("agreement", "Agreement between readers", _blocks(findings, items), aid)
+
+
+def _readers(findings: Findings, tables: Mapping[str, Table]) -> Section:
+    form, chance = words.form_of(findings.primary), findings.chance()
+
+    def items(kind: str) -> list[Item]:
+        points = []
+        for reader in findings.readers(kind):
+            found = findings.of_reader(findings.primary, kind, reader["id"])
+            if found is not None:
+                shown = words.estimate(found, form)
+                points.append(
+                    Point(
+                        reader["id"], found, 0, "", f"{shown.main} ({shown.interval})" if shown.interval else shown.main
+                    )
+                )
+        table = _table(tables, "readers", kind)
+        if len(points) < 2:
+            return table
+        alt = f"{primary_title(findings)} of each reader, with intervals."
+        figure = forest(
+            f"figure-readers-{kind}",
+            alt,
+            points,
+            form,
+            f"{primary_title(findings)}, over all generators",
+            chance=chance,
+        )
+        return [Item("figure", figure), *table]
+
+    return Section("readers", "Reader by reader", _blocks(findings, items))
+
+
+def _images(findings: Findings, tables: Mapping[str, Table], pictures: Mapping[str, gallery.Picture]) -> Section:
+    def items(kind: str) -> list[Item]:
+        rows = gallery.rows(findings, kind, pictures)
+        return [Item("gallery", {"rows": rows, "file": tables["images"].file})] if rows else []
+
+    return Section("images", "Images", _blocks(findings, items))
+
+
+def _metrics(findings: Findings, tables: Mapping[str, Table]) -> Section:
+    table = tables.get("image-metrics")
+    if table is None:
+        return Section("image-metrics", "Image metrics", ())
+    items: list[Item] = []
+    drawn = []
+    for i, estimand in enumerate(dict.fromkeys(row.estimand for row in findings.metrics)):
+        points = []
+        for row in findings.metrics:
+            if row.estimand == estimand and row.value is not None:
+                arm = findings.arms.index(row.scope.arm) if row.scope.arm in findings.arms else 0
+                shown = words.estimate(row, "significant")
+                cell = words.cell_name(row.scope.modality, row.scope.condition)
+                text = f"{shown.main} ({shown.interval})" if shown.interval else shown.main
+                points.append(Point(words.arm_name(row.scope.arm), row, arm, cell, text))
+        if points:
+            points.sort(key=lambda point: point.heading)
+            title = words.title(estimand)
+            alt, axis = f"{title}, for each generator and cell.", "lower = closer to the reals"
+            drawn.append(forest(f"figure-metric-{i}", alt, points, "significant", axis, caption=title))
+    items.append(Item("figures", drawn, table.html()) if drawn else Item("table", table.html()))
+    return Section("image-metrics", "Image metrics", (Block(tuple(items)),), headline.metric_care(findings))
+
+
+def _selection(findings: Findings, tables: Mapping[str, Table]) -> Section:
+    items = _table(tables, "selection", "")
+    facts = findings.run.get("blinding") or {}
+    if facts:
+        sizes = ", ".join(
+            f"{words.MODALITY_TITLES.get(m, m)} {side} × {side} pixels" for m, side in (facts.get("size") or {}).items()
+        )
+        told = {"untold": "readers were not told the share of fakes", "told": "readers were told the share of fakes"}
+        lines = [("Form of every image", sizes, False)] + [
+            ("Harmonised" if i == 0 else "", step, False) for i, step in enumerate(words.steps(facts.get("steps")))
+        ]
+        lines.append(("Prevalence", told.get(str(facts.get("prevalence")), str(facts.get("prevalence") or "")), False))
+        lines.append(("Commitment root", facts.get("root") or "", True))
+        items.append(Item("facts", [line for line in lines if line[1]]))
+    return Section("selection", "Selection and blinding", (Block(tuple(items)),) if items else ())
+
+
+def _provenance(findings: Findings, generated_by: str) -> Section:
+    run = findings.run
+    rebuild = generated_by or (
+        f"lungeval report reports/{run.get('name')}-{run['protocol'][:8]}" if run.get("protocol") else ""
+    )
+    readers = ", ".join(
+        f"{row['id']} ({row.get('kind', '')})" for kind in findings.kinds for row in findings.readers(kind)
+    )
+    stand_ins = ", ".join(f"{name}: {what}" for name, what in (run.get("stand_ins") or {}).items())
+    arms = [
+        (
+            f"Arm {row['name']}",
+            ", ".join(str(row[key]) for key in ("backend", "model", "licence") if row.get(key))
+            + ("; stands in for what is missing" if row.get("stands_in") else ""),
+            False,
+        )
+        for row in run.get("arms") or []
+    ]
+    lines = [
+        ("Study", run.get("name") or "", False),
+        ("Protocol, sha256", run.get("protocol") or "", True),
+        ("Commitment root", (run.get("blinding") or {}).get("root") or "", True),
+        ("Seed", "" if run.get("seed") is None else str(run["seed"]), False),
+        *arms,
+        ("Stand-ins", stand_ins, False),
+        ("Readers", readers, False),
+        ("lungeval", run.get("version") or "", False),
+        ("Versions", ", ".join(f"{k} {v}" for k, v in sorted((run.get("versions") or {}).items())), False),
+        ("Rebuild this report", rebuild, True),
+    ]
+    used = dict.fromkeys(row.estimand for row in findings.estimates)
+    terms = [
+        (item.title, item.definition, item.formula, item.source) for name, item in ESTIMANDS.items() if name in used
+    ]
+    items = [Item("facts", [line for line in lines if line[1]])]
+    if terms:
+        items.append(Item("terms", terms))
+    return Section("provenance", "Provenance and definitions", (Block(tuple(items)),))
+
+
+def _table(tables: Mapping[str, Table], name: str, kind: str) -> list[Item]:
+    table = tables.get(name)
+    return [Item("table", table.html(kind))] if table is not None and table.has(kind) else []

@@ -1,0 +1,182 @@
+"""How numbers and names are printed: one form each, so that the page, the figures and the CSV tables agree.
+
+Proportions are percentages with one decimal, kappa and d' have two decimals, an undefined number is `not estimable` and
+carries its reason. Nothing here computes: a number is formatted, never changed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from lungeval.records import Estimate
+from lungeval.statistics.estimands import ESTIMANDS, POLICY_TITLES
+
+Form = Literal["text", "code", "count", "percent", "decimal", "seconds", "plain", "significant"]
+"""text and code are words; count is an integer; percent takes a proportion; decimal has 2 decimals, seconds 1, plain
+as few as it needs, significant shows 3 digits."""
+
+NOT_ESTIMABLE = "not estimable"
+
+KINDS: dict[str, str] = {
+    "human": "human readers",
+    "imported": "readers of imported labels",
+    "machine": "machine readers",
+    "simulated": "simulated readers",
+    "scripted": "scripted readers",
+}
+CONDITION_TITLES: dict[str, str] = {"any": "any condition", "covid_19": "COVID-19", "covid": "COVID-19"}
+MODALITY_TITLES: dict[str, str] = {"xray": "X-ray", "ct": "CT"}
+METRIC_TITLES: dict[str, str] = {"frechet": "Fréchet distance", "kernel": "Kernel distance"}
+ORDINAL_FORMS = frozenset({"kappa_truth", "dprime", "criterion", "cohen_kappa", "intra_reader_kappa"})
+"""Estimands that are not proportions."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A cell as it is printed."""
+
+    main: str
+    """The number or the words."""
+    interval: str = ""
+    """The interval, without the level."""
+    note: str = ""
+    """Why something is undefined, or what limits it: printed as a footnote."""
+
+
+def title(estimand: str) -> str:
+    """The estimand's name in a heading; `metric[extractor]` becomes the metric with its extractor in words."""
+    if "[" in estimand:
+        metric, extractor = estimand.rstrip("]").split("[", 1)
+        return f"{METRIC_TITLES.get(metric, metric)}, {extractor}"
+    return ESTIMANDS[estimand].title if estimand in ESTIMANDS else estimand.replace("_", " ")
+
+
+def form_of(estimand: str) -> Form:
+    """How values of an estimand are printed."""
+    if "[" in estimand:
+        return "significant"
+    return "decimal" if estimand in ORDINAL_FORMS else "percent"
+
+
+def arm_name(arm: str | None) -> str:
+    """An arm in running text."""
+    if arm == "":
+        return "all fakes"
+    return "all generators" if arm is None else arm
+
+
+def condition_name(condition: str | None) -> str:
+    """A condition in running text: covid_19 becomes COVID-19."""
+    if not condition:
+        return ""
+    return CONDITION_TITLES.get(condition, condition.replace("_", " "))
+
+
+def cell_name(modality: str | None, condition: str | None) -> str:
+    """A cell in running text: `X-ray, COVID-19`."""
+    parts = [MODALITY_TITLES.get(modality or "", modality or ""), condition_name(condition)]
+    return ", ".join(part for part in parts if part) or "all cells"
+
+
+def clipped(text: str, length: int = 30) -> str:
+    """Text for a place that cannot grow; the whole text stands in the table beside it."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def number(value: float | None, form: Form) -> str:
+    """A number in its form; an undefined one is `not estimable`.
+
+    >>> number(0.6304, "percent"), number(-0.036, "decimal"), number(1240, "count")
+    ('63.0%', '−0.04', '1,240')
+    """
+    if value is None:
+        return NOT_ESTIMABLE
+    return _bare(value, form) + ("%" if form == "percent" else "")
+
+
+def interval(low: float | None, high: float | None, form: Form) -> str:
+    """An interval without its level: `56.2–69.5` for a proportion; empty where undefined."""
+    if low is None or high is None:
+        return ""
+    dash = " to " if low < 0 or high < 0 else "–"
+    return f"{_bare(low, form)}{dash}{_bare(high, form)}"
+
+
+def estimate(found: Estimate | None, form: Form) -> Shown:
+    """An estimate as a cell; one that is not among the results prints a dash."""
+    if found is None:
+        return Shown("–")
+    if found.value is None:
+        return Shown(NOT_ESTIMABLE, note=found.reason or "")
+    limits = interval(found.low, found.high, form)
+    note = found.reason or ("" if limits else "no interval was computed")
+    return Shown(number(found.value, form), limits, note)
+
+
+def sentence(found: Estimate, form: Form) -> str:
+    """An estimate in running text: `63.0% (95% interval 56.2–69.5)`."""
+    shown = estimate(found, form)
+    if shown.interval and found.level is not None:
+        return f"{shown.main} ({level(found.level)} interval {shown.interval})"
+    return f"{shown.main} (no interval: {shown.note})" if found.value is not None else shown.main
+
+
+def level(value: float) -> str:
+    """A confidence level: 0.95 becomes 95%."""
+    return f"{100 * value:.4g}%"
+
+
+def joined(parts: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """`1 reader`, `3 readers`."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def _decimals(value: float) -> int:
+    """Decimals that show 3 significant digits, 1 at least, 6 at most."""
+    return 6 if value == 0 else min(6, max(1, 2 - math.floor(math.log10(abs(value)))))
+
+
+def _bare(value: float, form: Form) -> str:
+    if form == "count":
+        text = f"{value:,.0f}"
+    elif form == "percent":
+        text = f"{100 * value:.1f}"
+    elif form == "seconds":
+        text = f"{value:.1f}"
+    elif form == "plain":
+        text = f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 100 else f"{value:.0f}"
+    elif form == "significant":
+        text = f"{value:,.{_decimals(value)}f}"
+    else:
+        text = f"{value:.2f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", "−")
+
+
+def policy_title(policy: str | None) -> str:
+    """What unsure counts as, in words."""
+    return next((text for known, text in POLICY_TITLES.items() if known == policy), policy or "")
+
+
+def spelled(n: int) -> str:
+    """A count at the start of a sentence: in letters up to ten."""
+    names = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
+    return names[n] if n < len(names) else f"{n:,}"
+
+
+def steps(found: object) -> list[str]:
+    """Steps of harmonising as sentences: a list, or a list for each modality."""
+    if isinstance(found, dict):
+        lines = {m: [str(line) for line in part] for m, part in found.items()}
+        if len({tuple(part) for part in lines.values()}) == 1:
+            return next(iter(lines.values()))
+        return [f"{MODALITY_TITLES.get(m, m)}: {line}" for m, part in lines.items() for line in part]
+    return [str(line) for line in found] if isinstance(found, list) else []
