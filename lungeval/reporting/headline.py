@@ -52,10 +52,8 @@ def care(findings: Findings, kind: str, *, first: bool) -> list[str]:
     readers = findings.readers(kind)
     lines = []
     if kind in ("simulated", "scripted"):
-        lines.append(
-            f"The readers are {'simulated' if kind == 'simulated' else 'programs'}: "
-            "these numbers say nothing about people."
-        )
+        what = "simulated and do not look at the images" if kind == "simulated" else "programs"
+        lines.append(f"The readers are {what}: these numbers say nothing about people.")
     if 1 < len(readers) < FEW_READERS:
         lines.append(
             f"{words.spelled(len(readers))} readers: the intervals speak of these readers, not of others like them."
