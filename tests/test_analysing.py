@@ -65,8 +65,9 @@ def test_the_reference_holds_the_same_study(reference: Path) -> None:
 
 
 def test_fool_rates_of_vtt_small(reference: Path, tmp_path: Path) -> None:
-    options = ("--columns", "image=case,pass=presentation", "--map", "presentation.1=main", "--map", "presentation.2=repeat")
-    estimates = _analyse(reference / "vtt_small.csv", *options, "--out", tmp_path / "out")
+    columns = ("--columns", "image=case,pass=presentation")
+    words = ("--map", "presentation.1=main", "--map", "presentation.2=repeat")
+    estimates = _analyse(reference / "vtt_small.csv", *columns, *words, "--out", tmp_path / "out")
     for arm, k, n in (("genA", 25, 149), ("genB", 38, 137)):
         found = _one(estimates, "fool_rate", None, arm=arm, inference="these_readers")
         assert (found["k"], found["n_readings"]) == (k, n)

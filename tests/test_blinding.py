@@ -66,7 +66,8 @@ def test_too_few_are_refused_for_every_cell_at_once() -> None:
 
 
 def test_auto_is_the_smallest_native_side_and_upsampling_is_refused() -> None:
-    images = [_image("good", "1"), _image("real", "2", rows=90, cols=200), _image("poor", "3", outcome="failed", rows=1)]
+    images = [_image("good", "1"), _image("real", "2", rows=90, cols=200)]
+    images.append(_image("poor", "3", outcome="failed", rows=1))
     assert recipes(images, _protocol())["xray"].size == 90
     with pytest.raises(LungevalError, match="above the smallest xray image's own: 90 pixels"):
         recipes(images, _protocol(blinding={"size": 128}))

@@ -21,7 +21,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def _commands() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.startswith("lungeval")]
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line.split("#")[0].strip() for line in lines if line.startswith("lungeval")]
 
 
 def _films(folder: Path, seed: int) -> None:

@@ -49,9 +49,9 @@ def _codes_used() -> set[str]:
     used: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "LungevalError" and node.args:
-                if isinstance(node.args[0], ast.Constant):
-                    used.add(node.args[0].value)
+            raised = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "LungevalError"
+            if raised and node.args and isinstance(node.args[0], ast.Constant):
+                used.add(node.args[0].value)
     return used
 
 

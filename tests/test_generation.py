@@ -15,7 +15,7 @@ from lungeval.protocol import Arm, Cell, Generator, Located, LockedProtocol, Mak
 from lungeval.runs import Run, open_run
 
 CELL = {"modality": "xray", "condition": "no_finding"}
-PLUGIN = '''
+PLUGIN = """
 from collections.abc import Iterable, Sequence
 import json, pathlib
 import numpy as np
@@ -34,7 +34,10 @@ class Backend:
 
     def offer(self, cell, count):
         return [
-            Item(key=content_key(n=n, cell=cell.condition), cell=cell, cluster=f"patient {n}", private=f"/home/me/{n}.png")
+            Item(
+                key=content_key(n=n, cell=cell.condition), cell=cell, cluster=f"patient {n}",
+                private=f"/home/me/{n}.png",
+            )
             for n in range(min(count, 7))
         ]
 
@@ -53,7 +56,7 @@ class Backend:
                 pixels = np.full((1, 8, 8), min(n, 4), np.uint8)
                 pixels[0, 0, 0] = 9
                 yield Made(item, "made", pixels=pixels)
-'''
+"""
 
 
 def _study(tmp_path: Path, **options: object) -> tuple[Run, LockedProtocol, list[Located]]:

@@ -9,9 +9,9 @@ from studies import lungeval, write_protocol
 
 from lungeval.errors import LungevalError
 from lungeval.records import Case, Reading
+from lungeval.runs import Run
 from lungeval.scoring import join
 from lungeval.verifying import content
-from lungeval.runs import Run
 
 
 def _case(name: str, arm: str) -> Case:
@@ -55,7 +55,7 @@ def test_results_say_what_the_protocol_says(run: Run) -> None:
     assert results["verdicts"] == []
     assert facts["protocol"] == run.locked().digest()
     assert facts["ribbon"] == "Not a clinical result: phantom images, simulated readers"
-    assert [(arm["name"], arm["stands_in"]) for arm in facts["arms"]] == [("real", True), ("good", True), ("poor", True)]
+    assert {arm["name"]: arm["stands_in"] for arm in facts["arms"]} == {"real": True, "good": True, "poor": True}
     assert [(r["id"], r["answered"], r["planned"]) for r in facts["readers"]] == [("s1", 24, 24), ("s2", 24, 24)]
     funnel = {row["arm"]: row for row in facts["funnel"]}
     assert {arm: (row["offered"], row["made"], row["drawn"]) for arm, row in funnel.items()} == {

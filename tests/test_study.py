@@ -116,7 +116,8 @@ def test_real_films_with_simulated_readers(tmp_path: Path, lungs: Path) -> None:
     readers = [{"id": "s1", "kind": "simulated", "dprime": 2.0}, {"id": "s2", "kind": "simulated"}]
     path = tmp_path / "protocols" / "ladder.yaml"
     path.parent.mkdir()
-    path.write_text(yaml.safe_dump(_protocol(lungs, readers) | {"metrics": [], "set": {"per_generator": 6, "pool": 10}}, sort_keys=False))
+    small = {"metrics": [], "set": {"per_generator": 6, "pool": 10}}
+    path.write_text(yaml.safe_dump(_protocol(lungs, readers) | small, sort_keys=False))
     done = lungeval("run", path, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     run = Path(json.loads(done.stdout)["data"]["run"])

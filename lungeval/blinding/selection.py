@@ -61,6 +61,6 @@ def _too_few(
     return LungevalError(
         "design", f"arm '{arm}', cell {modality}/{condition}: asked {count}, only {len(taken)} eligible "
         f"({made} usable{spent}{others}; at most {protocol.set.per_patient} of one patient)",
-        remedy=f"lower {key}, raise set.pool (now {protocol.set.pool}), add images, or raise set.per_patient (the patient "
-        "is then the cluster in every analysis)",
+        remedy=f"lower {key}, raise set.pool (now {protocol.set.pool}), add images, or raise set.per_patient "
+        "(the patient is then the cluster in every analysis)",
     )  # fmt: skip
