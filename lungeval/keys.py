@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def canonical(value: Any) -> str:
@@ -27,6 +28,8 @@ def seed_of(*parts: Any) -> int:
 
 def generator_of(*parts: Any) -> np.random.Generator:
     """A numpy generator seeded from a list of words and numbers (PCG64)."""
+    import numpy as np
+
     return np.random.Generator(np.random.PCG64(seed_of(*parts)))
 
 
@@ -43,5 +46,7 @@ def sha256_file(path: Path) -> str:
 
 def sha256_pixels(pixels: np.ndarray[Any, Any]) -> str:
     """SHA-256 (hex) of a canonical array: its dtype, its shape and its bytes in C order."""
+    import numpy as np
+
     head = f"{pixels.dtype.name}:{'x'.join(map(str, pixels.shape))}:".encode()
     return hashlib.sha256(head + np.ascontiguousarray(pixels).tobytes()).hexdigest()

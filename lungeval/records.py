@@ -30,6 +30,8 @@ Role = Literal["primary", "secondary", "exploratory"]
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 LABELS: tuple[Label, ...] = get_args(Label)
 READER_KINDS: tuple[ReaderKind, ...] = get_args(ReaderKind)
+PAGE_KINDS: tuple[ReaderKind, ...] = ("human", "scripted")
+"""Kinds of reader that read on the page."""
 PRESENTATION_KINDS: tuple[PresentationKind, ...] = get_args(PresentationKind)
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lungeval.errors import LungevalError, did_you_mean
+from lungeval.yamlfile import expand
 
 Family = Literal["backends", "metrics", "extractors"]
 
@@ -73,7 +74,7 @@ def _entry_points(family: Family) -> list[Any]:
 
 
 def _load_file(family: Family, name: str, *, where: str, folder: Path | None) -> Any:
-    path = (folder or Path.cwd()) / Path(name).expanduser()
+    path = expand(name, folder or Path.cwd(), where=where)
     if not path.is_file():
         raise LungevalError("backend", f"no file {path}", where=where, remedy="give the path of the plug-in's .py file")
     spec = importlib.util.spec_from_file_location(f"lungeval_plugin_{path.stem}", path)

@@ -120,6 +120,18 @@ class Run:
         line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "event": name, **facts}
         append_line(self.folder / "events.jsonl", json.dumps(line, ensure_ascii=False, sort_keys=True))
 
+    def last_event(self, name: str) -> dict[str, Any]:
+        """The latest event of a name; an empty object where there is none."""
+        path = self.folder / "events.jsonl"
+        found: dict[str, Any] = {}
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue  # a line torn by a crash
+            found = event if event.get("event") == name else found
+        return found
+
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
         """Hold the run's lock: one process at a time; the lock goes with the process, however it ends.

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lungeval.backends.base import Backend, Context, Item, native_conditions
+from lungeval.backends.base import Backend, Context, Item, cells_of
 from lungeval.errors import LungevalError, did_you_mean
 from lungeval.keys import sha256_file
 from lungeval.protocol import Arm, Cell, Generator, Located, LockedProtocol
+from lungeval.protocol import asked as images_asked
 from lungeval.protocol_files import Loaded, load_protocol
 from lungeval.records import ANY_CONDITION, REAL_ARM
 from lungeval.registry import Family, load, names
@@ -33,8 +34,8 @@ CHECKS: list[tuple[str, str]] = [
     ("tables", "label tables of imported and machine readers are there (a warning)"),
 ]
 """(name, sentence) of every check, in order: the command's help prints them, a test covers each."""
-COUNTABLE = ("folder", "archive")
-"""Backends whose images all lie on disk: their patients and files can be listed."""
+COUNTABLE = ("folder",)
+"""Backends whose patients and files can be listed."""
 FEW_CASES = 20
 """An arm with fewer cases (its fakes and their reals) gets no verdict."""
 
@@ -83,7 +84,8 @@ def validate(path: Path, *, strict: bool = False) -> Report:
     looks = [_look(located, loaded.protocol, report) for located in loaded.arms]
     _check_names(loaded, document, report)
     _check_cells(looks, loaded, document, report)
-    asked = _asked(looks, loaded.protocol)
+    fakes = {(k.name, c.modality, c.condition) for k in looks for c in k.cells if k.name != REAL_ARM}
+    asked = images_asked(loaded.protocol.protocol, fakes)
     _check_counts(looks, asked, loaded.protocol, document, report)
     _check_overlap(looks, report)
     _check_design(looks, asked, loaded.protocol, document, report)
@@ -112,16 +114,7 @@ def _look(located: Located, locked: LockedProtocol, report: Report) -> _Look:
     except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; it becomes one fault among the others
         what = f"the backend of arm '{located.name}' broke: {type(error).__name__}: {error}"
         report.faults.append(LungevalError("plugin", what, where=located.where, remedy="mend the plug-in"))
-    there = backend.conditions() if backend else None
-    cells = [
-        cell
-        for cell in locked.protocol.cells
-        if native_conditions(arm, cell) and (there is None or cell.condition in there.get(cell.modality, ()))
-    ]
-    for modality in dict.fromkeys(cell.modality for cell in locked.protocol.cells):
-        loose = any(made.modality == modality and made.condition == ANY_CONDITION for made in arm.makes)
-        if loose and located.name != REAL_ARM:
-            cells.append(Cell(modality=modality, condition=ANY_CONDITION))
+    cells = cells_of(located, backend, locked.protocol)
     look = _Look(located, backend, cells)
     if backend:
         try:
@@ -184,26 +177,6 @@ def _studied(condition: str | dict[str, str]) -> list[str]:
     return list(condition.values()) if isinstance(condition, dict) else [condition]
 
 
-def _asked(looks: Sequence[_Look], locked: LockedProtocol) -> dict[tuple[str, str, str], int]:
-    """Images to show, by arm, modality and condition, as the draw will ask for them."""
-    study = locked.protocol.set
-    asked: dict[tuple[str, str, str], int] = {}
-    for look in looks:
-        for cell in look.cells if look.name != REAL_ARM else []:
-            asked[look.name, cell.modality, cell.condition] = study.per_generator
-    real = next((look for look in looks if look.name == REAL_ARM), None)
-    if real is None:
-        return asked
-    for modality in dict.fromkeys(cell.modality for cell in locked.protocol.cells):
-        here = [cell.condition for cell in locked.protocol.cells if cell.modality == modality]
-        loose = sum(n for (_, m, c), n in asked.items() if m == modality and c == ANY_CONDITION)
-        for index, condition in enumerate(here):
-            own = sum(n for (arm, m, c), n in asked.items() if (m, c) == (modality, condition) and arm != REAL_ARM)
-            matched = own + loose // len(here) + (index < loose % len(here))
-            asked[REAL_ARM, modality, condition] = matched if study.real == "match" else study.real
-    return asked
-
-
 def _check_counts(
     looks: Sequence[_Look],
     asked: dict[tuple[str, str, str], int],
@@ -244,6 +217,11 @@ def _check_overlap(looks: Sequence[_Look], report: Report) -> None:
     shown: list[Item] = []
     if real.backend and real.located.arm.backend in COUNTABLE:
         shown = [item for cell in real.cells for item in real.backend.offer(cell, 10**9)]
+    elif real.backend:
+        what = f"the patients of a real arm from '{real.located.arm.backend}' cannot be listed: overlap is not excluded"
+        remedy = "check by hand that none of them is in a generator's training data"
+        report.warnings.append(LungevalError("design", what, where=real.located.where, remedy=remedy))
+        return
     for look in looks:
         if look is real or (look.backend and look.backend.stands_in):
             continue
@@ -283,7 +261,7 @@ def _compare(look: _Look, data: Path, shown: Sequence[Item], report: Report) -> 
     )
     if both:
         listed = ", ".join(both[:5]) + (f" and {len(both) - 5} more" if len(both) > 5 else "")
-        what = f"{len(both)} patients or files of the reals are in the training data of '{look.name}': {listed}"
+        what = f"the training data of '{look.name}' hold patients or files of the reals ({len(both)}): {listed}"
         remedy = "leave them out of the reals with `where:`, or train without them"
         report.faults.append(LungevalError("design", what, where=where, remedy=remedy))
     elif not patients:

@@ -302,6 +302,8 @@ class _Builder:
             while depth:
                 event = next(events)
                 depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                if depth > MAX_DEPTH:
+                    raise _TooDeepError
             return None
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None or event.tag is not None:
             self._note(event, path, "a key with an anchor, alias or tag", "write the word itself")

@@ -33,6 +33,9 @@ _SURPRISES = tuple(
 _DIGITS = 18
 """Numbers with more characters are refused: a float would not hold them."""
 
+_LONGEST = 60
+"""Longer words are text, unless they are all digits."""
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -53,6 +56,8 @@ def read_word(text: str) -> str | int | float | bool | Refused | None:
     if text in _TRUE_1_1 or text in _FALSE_1_1:
         word = "true" if text in _TRUE_1_1 else "false"
         return Refused(f"`{text}` is read as {word}", f"write {word}, or '{text}' in quotes if the word is meant")
+    if len(text) > _LONGEST:
+        return _too_long(text) if re.fullmatch(r"[-+]?[0-9][-+0-9_.:eE]*", text) else text
     for pattern, what, remedy in _SURPRISES:
         if pattern.fullmatch(text):
             quoted = f"write '{text}' in quotes if the text is meant"
@@ -60,8 +65,12 @@ def read_word(text: str) -> str | int | float | bool | Refused | None:
     if not _FLOAT.fullmatch(text):
         return text
     if len(text) > _DIGITS or not math.isfinite(float(text)):
-        return Refused(f"`{text[:40]}` is too large or too long a number", "put it in quotes if the text is meant")
+        return _too_long(text)
     return int(text) if _INT.fullmatch(text) else float(text)
+
+
+def _too_long(text: str) -> Refused:
+    return Refused(f"`{text[:40]}` is too large or too long a number", "put it in quotes if the text is meant")
 
 
 _INDENT = ("indented as if it went on with the line above", "give the keys of a block the same indentation")

@@ -61,9 +61,8 @@ def test_a_lock_of_another_protocol_is_refused(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     run = open_run(tmp_path, _locked(), tmp_path / "p.yaml")
-    with run.working():
-        with pytest.raises(LungevalError, match="another process is at work"), run.working():
-            pass
+    with run.working(), pytest.raises(LungevalError, match="another process is at work"), run.working():
+        pass
     with run.working():
         pass
 

@@ -132,9 +132,12 @@ def native_conditions(arm: Arm, cell: Cell) -> list[str]:
     return words
 
 
-def cells_of(located: Located, backend: Backend, protocol: Study) -> list[Cell]:
-    """The cells that an arm is asked to fill: the protocol's that it can, and `any` where it is unconditional."""
-    there = backend.conditions()
+def cells_of(located: Located, backend: Backend | None, protocol: Study) -> list[Cell]:
+    """The cells that an arm is asked to fill: the protocol's that it can, and `any` where it is unconditional.
+
+    Without a backend (it cannot be had yet), `makes` alone decides.
+    """
+    there = backend.conditions() if backend else None
     cells: list[Cell] = []
     for cell in protocol.cells:
         if native_conditions(located.arm, cell) and (there is None or cell.condition in there.get(cell.modality, ())):

@@ -18,12 +18,9 @@ from lungeval.files import write_atomic
 from lungeval.keys import sha256_pixels
 from lungeval.progress import Progress
 from lungeval.protocol import LockedProtocol
-from lungeval.records import REAL_ARM, Case, Modality, Presentation, rows_to_csv, to_json
+from lungeval.records import PAGE_KINDS, REAL_ARM, Case, Modality, Presentation, rows_to_csv, to_json
 from lungeval.runs import Run
 from lungeval.seal import Secret, make_secret, seal_key
-
-PAGE_KINDS = ("human", "scripted")
-"""Kinds of reader that read on the page."""
 
 
 def blind(run: Run, locked: LockedProtocol, progress: Progress, *, ribbon: str) -> None:

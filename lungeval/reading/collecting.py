@@ -22,11 +22,8 @@ from lungeval.reading.imported import read_imported
 from lungeval.reading.serving import Room
 from lungeval.reading.simulated import read_simulated
 from lungeval.reading.store import Store
-from lungeval.records import ReaderKind, Reading, to_json
+from lungeval.records import PAGE_KINDS, ReaderKind, Reading, to_json
 from lungeval.runs import Run
-
-PAGE_KINDS: tuple[ReaderKind, ...] = ("human", "scripted")
-"""Kinds of reader that read on the page."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,10 @@ def collect(run: Run, locked: LockedProtocol, folder: Path, progress: Progress, 
             remedy=f"go on with `lungeval read {run.folder}`, put the label tables of imported readers in place, "
             f"or `lungeval close {run.folder} --reader ID --reason '…'`",
         )  # fmt: skip
-    run.event("read", readings=sum(s.answered for s in standings(run, locked)))
+    with Store.open(store_path(run)) as store:
+        heads = {reader: list(head) for reader, head in store.heads().items()}
+    if run.last_event("read").get("heads") != heads:
+        run.event("read", heads=heads)
 
 
 def collected(run: Run, locked: LockedProtocol) -> tuple[list[Reading], list[dict[str, Any]]]:
@@ -139,7 +139,8 @@ def collected(run: Run, locked: LockedProtocol) -> tuple[list[Reading], list[dic
         LungevalError: `changed` where an answer was edited, added or removed in the store.
     """
     with Store.open(store_path(run)) as store:
-        raise_all(store.verify_chain())
+        known = {reader: (int(count), str(head)) for reader, (count, head) in run.last_event("read")["heads"].items()}
+        raise_all(store.verify_chain(known))
         readings = store.readings()
     years = {reader.id: reader.experience_years for reader in locked.protocol.readers}
     readers = [
