@@ -9,7 +9,7 @@ from typing import Any
 
 from lungeval.errors import LungevalError, did_you_mean
 from lungeval.files import write_atomic
-from lungeval.keys import sha256_file
+from lungeval.keys import content_key, sha256_file
 from lungeval.labels import read_labels
 from lungeval.progress import Progress
 from lungeval.records import REAL_ARM, Estimate, Policy, ScoredReading, to_json
@@ -51,7 +51,10 @@ def analyse_labels(
         "verdicts": [],
     }
     plain = json.loads(to_json(results))
-    folder = out or Path("reports") / f"{labels.stem}-{sha256_file(labels)[:8]}"
+    key = content_key(
+        file=sha256_file(labels), columns=columns, words=list(words), primary=primary, unsure=unsure, alpha=alpha
+    )
+    folder = out or Path("reports") / f"{labels.stem}-{key[:8]}"
     write_atomic(folder / "results.json", to_json(results))
     write(folder, plain, table, {})
     progress.say(f"report: {folder / 'report.html'}")

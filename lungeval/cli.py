@@ -77,6 +77,10 @@ def verb(function: Callable[..., Answer]) -> Verb:
             _fail(stopped, as_json=as_json, debug=False)
         except (BrokenPipeError, click.ClickException):
             raise
+        except OSError as error:
+            if debug:
+                raise
+            _fail(_disk(error), as_json=as_json, debug=False)
         except Exception as error:
             if debug:
                 raise
@@ -95,6 +99,14 @@ def verb(function: Callable[..., Answer]) -> Verb:
     ):
         run = option(run)
     return cast(Verb, main.command(cls=Verb)(run))
+
+
+def _disk(error: OSError) -> LungevalError:
+    """A file or folder that the system refuses, in words."""
+    return LungevalError(
+        "failed", (error.strerror or str(error)).lower(), where=str(error.filename or ""),
+        remedy="make room or make it writable, or choose another folder (--reports, --out, --into)",
+    )  # fmt: skip
 
 
 def _object(data: Any, errors: tuple[LungevalError, ...] = ()) -> str:
@@ -121,6 +133,19 @@ def _load(protocol: Path) -> Loaded:
     return load_protocol(protocol)
 
 
+def _warn(protocol: Path, progress: Any, *, rehearsal: bool) -> None:
+    """What `validate` says, before anything is made; in a rehearsal nothing of it stops the run."""
+    from lungeval.errors import raise_all
+    from lungeval.validating import validate as check
+
+    report = check(protocol)
+    for warning in [*report.warnings, *(report.faults if rehearsal else [])]:
+        if not (rehearsal and warning.code == "backend"):  # what is missing has its stand-in
+            progress.say(f"warning: {warning}")
+    if not rehearsal:
+        raise_all(report.faults)
+
+
 def _reports(protocol: Path, reports: Path | None) -> Path:
     """reports/ beside the folder `protocols`, or beside the protocol itself."""
     folder = protocol.resolve().parent
@@ -129,8 +154,7 @@ def _reports(protocol: Path, reports: Path | None) -> Path:
 
 def _existing(target: Path, reports: Path | None = None) -> tuple[Run, Loaded]:
     """The run that a stage command works on: a run folder, or a protocol's latest run (made if there is none)."""
-    from lungeval.progress import Progress
-    from lungeval.rehearsing import rehearse
+    from lungeval.rehearsing import resume_rehearsal
     from lungeval.runs import Run, open_run, source_of
 
     if target.is_dir():
@@ -138,7 +162,7 @@ def _existing(target: Path, reports: Path | None = None) -> tuple[Run, Loaded]:
         locked = run.locked()
         loaded = _load(source_of(run))
         if locked.rehearsal:
-            loaded = rehearse(loaded, Progress(quiet=True))
+            loaded = resume_rehearsal(loaded, locked)
         if loaded.protocol.digest() != locked.digest():
             raise LungevalError(
                 "changed", "the protocol or a generator file was changed after this run began", where=str(loaded.path),
@@ -215,7 +239,10 @@ def init(name: str, real: Path, fakes: tuple[Path, ...], into: Path, progress: A
     """Write a commented protocol and generator files for your own folders of images."""
     from lungeval.starting import init as write
 
-    paths = [str(path) for path in write(name, real, list(fakes), into)]
+    said: list[str] = []
+    paths = [str(path) for path in write(name, real, list(fakes), into, said)]
+    for line in said:
+        progress.say(line)
     return {"files": paths}, "\n".join(paths)
 
 
@@ -256,6 +283,7 @@ def run(
     loaded = _load(protocol)
     if rehearsal:
         loaded = rehearse(loaded, progress)
+    _warn(protocol, progress, rehearsal=rehearsal)
     if dry_run:
         return foresee(_reports(protocol, reports), loaded)
     study = open_run(_reports(protocol, reports), loaded.protocol, protocol, new=new)

@@ -12,23 +12,37 @@ SUMS = "SHA256SUMS"
 """The list of hashes that ends a finished stage, in the format of `sha256sum`."""
 BATCHES = "batches"
 """A stage's folder of committed work; dropped once the stage is finished, never part of its list."""
+PRIVATE = "private.csv"
+"""Where each image came from and of whom; never part of a list, so that its owner may remove it."""
 
 
-def write_atomic(path: Path, data: str | bytes) -> None:
-    """Write a whole file, or nothing: temporary file in the same folder, fsync, rename, fsync of the folder."""
+def write_atomic(path: Path, data: str | bytes, *, mode: int = 0o666) -> None:
+    """Write a whole file, or nothing: temporary file in the same folder, fsync, rename, fsync of the folder.
+
+    Args:
+        path: the file; its folder is made.
+        data: what it holds; text is UTF-8.
+        mode: who may read it, from the first byte on (less the process's umask).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as handle:
-        handle.write(data.encode("utf-8") if isinstance(data, str) else data)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
+    try:
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as handle:  # noqa: PTH123
+            handle.write(data.encode("utf-8") if isinstance(data, str) else data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to disk (a rename is safe only then)."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Flush a folder's entries to disk: a rename is safe only then (nothing is done where folders cannot be opened)."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
     try:
         os.fsync(descriptor)
     finally:
@@ -53,7 +67,7 @@ def sweep_temporary(folder: Path) -> None:
 
 def _members(folder: Path) -> list[Path]:
     found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if path.relative_to(folder).parts[0] not in (SUMS, BATCHES))
+    return sorted(path for path in found if path.relative_to(folder).parts[0] not in (SUMS, BATCHES, PRIVATE))
 
 
 def seal_folder(folder: Path) -> None:

@@ -7,11 +7,12 @@ batches are there the rows become manifest.csv (no path, no patient) and private
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from typing import Any
 from lungeval import images
 from lungeval.backends.base import Backend, Context, Item, Made, cells_of
 from lungeval.errors import LungevalError, raise_all
-from lungeval.files import BATCHES, is_sealed, sync_folder, write_atomic
-from lungeval.keys import sha256_pixels
+from lungeval.files import BATCHES, PRIVATE, is_sealed, sync_folder, write_atomic
+from lungeval.keys import content_key, sha256_pixels
 from lungeval.progress import Progress
 from lungeval.protocol import Located, LockedProtocol
 from lungeval.records import Image, rows_to_csv
@@ -36,7 +37,7 @@ class Batch:
     arm: str
     """The arm."""
     name: str
-    """File name: modality-condition-number."""
+    """File name: modality-condition-number-hash of its content keys."""
     items: tuple[Item, ...]
     """What is asked for."""
 
@@ -48,6 +49,24 @@ def backend_of(located: Located, seed: int) -> Backend:
         Context(name=located.name, arm=located.arm, folder=located.folder, seed=seed, where=located.where)
     )
     return backend
+
+
+@contextlib.contextmanager
+def guarded(arm: str) -> Iterator[None]:
+    """Tell a fault in a backend's code as the plug-in's, in one line; its traceback comes with --debug.
+
+    Raises:
+        LungevalError: `plugin`; faults that are told already, and faults of the disk, pass as they are.
+    """
+    try:
+        yield
+    except (LungevalError, OSError):
+        raise
+    except Exception as error:
+        raise LungevalError(
+            "plugin", f"the backend of arm '{arm}' broke: {type(error).__name__}: {error}",
+            remedy="mend the plug-in; its own traceback follows with --debug",
+        ) from error  # fmt: skip
 
 
 def plan_batches(located: Located, backend: Backend, locked: LockedProtocol) -> list[Batch]:
@@ -67,8 +86,10 @@ def plan_batches(located: Located, backend: Backend, locked: LockedProtocol) -> 
     for cell in cells:
         items = backend.offer(cell, count)
         for start in range(0, len(items), backend.batch):
-            name = f"{cell.modality}-{cell.condition}-{start // backend.batch:05d}"
-            batches.append(Batch(located.name, name, tuple(items[start : start + backend.batch])))
+            part = tuple(items[start : start + backend.batch])
+            content = content_key(keys=[item.key for item in part])[:12]
+            name = f"{cell.modality}-{cell.condition}-{start // backend.batch:05d}-{content}"
+            batches.append(Batch(located.name, name, part))
     return batches
 
 
@@ -83,8 +104,9 @@ def generate(run: Run, locked: LockedProtocol, arms: Sequence[Located], progress
     faults: list[LungevalError] = []
     for located in arms:
         try:
-            backend = backend_of(located, locked.protocol.seed)
-            ready.append((backend, plan_batches(located, backend, locked)))
+            with guarded(located.name):
+                backend = backend_of(located, locked.protocol.seed)
+                ready.append((backend, plan_batches(located, backend, locked)))
             for notice in getattr(backend, "notices", []):
                 progress.say(f"  {located.name}: {notice}")
         except LungevalError as fault:
@@ -94,9 +116,10 @@ def generate(run: Run, locked: LockedProtocol, arms: Sequence[Located], progress
         missing = [batch for batch in batches if not _committed(folder, batch).exists()]
         with progress.bar(f"{located.name}: images", sum(len(batch.items) for batch in missing)) as advance:
             for batch in missing:
-                _make(folder, batch, backend, secret, progress)
+                with guarded(located.name):
+                    _make(folder, batch, backend, secret, progress)
                 advance(len(batch.items))
-    _write_manifest(folder)
+    _write_manifest(folder, [batch for _, batches in ready for batch in batches])
     run.finish("generate")
     shutil.rmtree(folder / BATCHES, ignore_errors=True)
 
@@ -112,6 +135,11 @@ def _make(folder: Path, batch: Batch, backend: Backend, secret: Secret, progress
         rows.append(_row(folder, batch.arm, made, secret, stands_in=backend.stands_in))
         if made.outcome != "made":
             progress.say(f"  {batch.arm}: {made.outcome}: {made.item.private or made.item.key[:12]}: {made.reason}")
+        if made.item.key in answered:
+            raise LungevalError(
+                "plugin", f"the backend of arm '{batch.arm}' gave two outcomes for one image of batch {batch.name}",
+                remedy="its make() must yield one Made an item",
+            )  # fmt: skip
         answered.add(made.item.key)
     unanswered = [item.key for item in batch.items if item.key not in answered]
     if unanswered:
@@ -119,13 +147,19 @@ def _make(folder: Path, batch: Batch, backend: Backend, secret: Secret, progress
             "plugin", f"the backend of arm '{batch.arm}' gave no outcome for {len(unanswered)} of "
             f"{len(batch.items)} images of batch {batch.name}", remedy="its make() must yield one Made an item",
         )  # fmt: skip
-    write_atomic(_committed(folder, batch), json.dumps(rows, ensure_ascii=False))
+    write_atomic(_committed(folder, batch), json.dumps(rows, ensure_ascii=False), mode=0o600)
 
 
 def _row(folder: Path, arm: str, made: Made, secret: Secret, *, stands_in: bool) -> dict[str, Any]:
     item = made.item
     facts: dict[str, Any] = {}
-    if made.outcome == "made" and made.pixels is not None:
+    if made.outcome == "made":
+        if made.pixels is None or not 8 <= made.bits <= 16:
+            what = "no pixels" if made.pixels is None else f"bits = {made.bits}, which is not 8 to 16"
+            raise LungevalError(
+                "plugin", f"the backend of arm '{arm}' says that an image is made and gives {what}",
+                remedy="a Made has pixels (frames x rows x cols, uint8 or uint16) and the bits in use",
+            )  # fmt: skip
         frames, rows, cols = made.pixels.shape
         facts = {
             "sha256": sha256_pixels(made.pixels), "file": images.save(made.pixels, folder), "frames": frames,
@@ -139,12 +173,8 @@ def _row(folder: Path, arm: str, made: Made, secret: Secret, *, stands_in: bool)
     return {"image": image.model_dump(), "private": item.private, "patient": item.cluster}
 
 
-def _write_manifest(folder: Path) -> None:
-    rows = [
-        row
-        for path in sorted((folder / BATCHES).rglob("*.json"))
-        for row in json.loads(path.read_text(encoding="utf-8"))
-    ]
+def _write_manifest(folder: Path, batches: Sequence[Batch]) -> None:
+    rows = [row for batch in batches for row in json.loads(_committed(folder, batch).read_text(encoding="utf-8"))]
     pairs = sorted(((Image.model_validate(row["image"]), row) for row in rows), key=lambda p: (p[0].arm, p[0].key))
     seen: dict[tuple[str, str], str] = {}
     manifest: list[Image] = []
@@ -158,7 +188,7 @@ def _write_manifest(folder: Path) -> None:
     writer = csv.writer(private, lineterminator="\n")
     writer.writerow(["key", "arm", "patient", "path"])
     writer.writerows([image.key, image.arm, row["patient"], row["private"]] for image, row in pairs)
-    write_atomic(folder / "private.csv", private.getvalue())
+    write_atomic(folder / PRIVATE, private.getvalue(), mode=0o600)
     write_atomic(folder / "manifest.csv", rows_to_csv(Image, manifest))
     if (folder / "pixels").is_dir():
         sync_folder(folder / "pixels")

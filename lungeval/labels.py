@@ -11,6 +11,7 @@ import csv
 import io
 import math
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -263,8 +264,7 @@ class _Faults:
         """Turn the words noted into faults."""
         for (ours, word), lines in self._unknown.items():
             count = f" (in {len(lines)} rows)" if len(lines) > 1 else ""
-            example = {"truth": "fake", "label": "fake", "modality": "xray"}.get(ours, "")
-            example = example or {"presentation": "main", "reader_kind": "human"}.get(ours, EMPTY)
+            meanings = list(dict.fromkeys(WORDS[ours].values())) if ours in WORDS else [EMPTY]
             shown = word if len(word) <= _SHOWN_VALUE else word[: _SHOWN_VALUE - 3] + "..."
             kind = (
                 "not a number"
@@ -275,7 +275,7 @@ class _Faults:
                 lines[0],
                 ours,
                 f"'{shown}' is {kind}{count}",
-                f"say what it means, as in --map {ours}.{shown}={example}",
+                f"say what it means: --map {shlex.quote(f'{ours}.{shown}=')}WORD; WORD is one of {', '.join(meanings)}",
             )
 
 

@@ -28,7 +28,9 @@ def foresee(reports: Path, loaded: Loaded) -> tuple[dict[str, Any], str]:
     todo = [stage for stage, done in stages.items() if not done]
     readers = ", ".join(f"{reader.id} ({reader.kind})" for reader in locked.protocol.readers)
     lines = [f"run folder: {run.folder}", "images:", *shown, f"readers: {readers}"]
-    lines.append(f"stages to run: {', '.join(todo) or 'none, but the report is written again'}")
+    todo += ["read"] if "score" in todo else []
+    order = [stage for stage in STAGES if stage in todo]
+    lines.append(f"stages to run: {', '.join([*order, 'report'])}")
     data = {"run": str(run.folder), "images": images, "stages": stages, "stand_ins": locked.stand_ins}
     return data, "\n".join(lines)
 

@@ -91,8 +91,10 @@ def _read(study: Study) -> Path:
 
 
 def _score(study: Study) -> Path:
-    study.progress.say("score: opening the key, joining, analysing")
     readings, readers = collected(study.run, study.locked)
+    if not study.run.finished("read"):
+        study.run.finish("read")
+    study.progress.say("score: opening the key, joining, analysing")
     ribbon = ribbon_of(study.locked, study.phantoms)
     score(study.run, study.locked, readings, readers, ribbon=ribbon, drawn_arms=study.phantoms)
     return study.run.path("score")

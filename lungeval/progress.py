@@ -23,6 +23,11 @@ class Progress:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
 
+    def tell(self, text: str) -> None:
+        """One line that must be seen, quiet or not: an invite link, say."""
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
     @contextlib.contextmanager
     def bar(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
         """A bar of `total` steps; call what it yields with the number of steps done since the last call."""

@@ -274,9 +274,10 @@ def _readers(document: Document, data: dict[str, Any]) -> Iterator[LungevalError
             for key in (key for key in _SIMULATED if key in row):
                 what = f"a setting of simulated readers, and this one is {kind}"
                 yield document.fault((*here, key), what, "remove the line, or set kind: simulated", key=True)
-        if kind == "imported" and "labels" not in row:
+        if kind in ("imported", "machine") and "labels" not in row:
+            article = "an imported" if kind == "imported" else "a machine"
             yield document.fault(
-                here, "'labels' is missing", "give the label table of an imported reader, labels: FILE.csv"
+                here, "'labels' is missing", f"give the label table of {article} reader, labels: FILE.csv"
             )
         if kind in ("human", "simulated", "scripted") and "labels" in row:
             what = f"a setting of imported readers, and this one is {kind}"

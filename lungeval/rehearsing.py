@@ -46,6 +46,15 @@ def rehearse(loaded: Loaded, progress: Progress) -> Loaded:
     return loaded.model_copy(update={"protocol": rehearsed, "arms": arms})
 
 
+def resume_rehearsal(loaded: Loaded, locked: LockedProtocol) -> Loaded:
+    """A rehearsal that has begun goes on with its own stand-ins, whatever has come since."""
+    settled: dict[str, Arm] = {generator.name: generator for generator in locked.generators}
+    if locked.protocol.real is not None:
+        settled[REAL_ARM] = locked.protocol.real
+    arms = [located.model_copy(update={"arm": settled.get(located.name, located.arm)}) for located in loaded.arms]
+    return loaded.model_copy(update={"protocol": locked, "arms": arms})
+
+
 def _missing(located: Located, locked: LockedProtocol) -> str | None:
     """Why an arm cannot be had, or None; faults that are not of a missing thing are raised."""
     try:

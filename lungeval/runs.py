@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lungeval.errors import LungevalError, raise_all
-from lungeval.files import append_line, check_folder, is_sealed, seal_folder, sweep_temporary, write_atomic
+from lungeval.files import BATCHES, append_line, check_folder, is_sealed, seal_folder, sweep_temporary, write_atomic
 from lungeval.protocol import LockedProtocol
 from lungeval.records import Image, Presentation, read_rows, to_json
 
@@ -58,15 +59,10 @@ class Run:
             locked = LockedProtocol.model_validate(content["locked"])
         except (ValueError, KeyError, TypeError, ValidationError):
             raise self._edited(path) from None
-        if locked.digest() != content.get("sha256") or self.folder_hash(self.folder.name) != locked.digest()[:8]:
+        began = self.last_event("began").get("protocol", locked.digest())
+        if not locked.digest() == content.get("sha256") == began:
             raise self._edited(path)
         return locked
-
-    @staticmethod
-    def folder_hash(name: str) -> str | None:
-        """The eight hex digits in a run folder's name."""
-        found = re.search(r"-([0-9a-f]{8})(?:-\d+)?$", name)
-        return found.group(1) if found else None
 
     @staticmethod
     def _edited(path: Path) -> LungevalError:
@@ -152,6 +148,9 @@ class Run:
             handle.write(f"process {os.getpid()}\n")
             handle.flush()
             sweep_temporary(self.folder)
+            for stage in STAGES:
+                if self.finished(stage):
+                    shutil.rmtree(self.path(stage) / BATCHES, ignore_errors=True)
             yield
 
 

@@ -1,9 +1,10 @@
 """The seal: a run's secret, the key (case -> truth and arm) and its commitments; `open_key` is the key's one opener.
 
 The secret comes from the operating system once a run and lies in sealed/ alone. Opaque ids, nonces, invite tokens and
-the hashes that stand for patients are HMACs under it, so that nothing a reader or the server meets can be computed from
-the protocol's seed. A commitment is SHA-256(nonce | case | truth | arm | pixel hash); the root is that of a Merkle tree
-(RFC 6962 shape) over the commitments in order of case id.
+the hashes that stand for patients are HMACs under it, so that no id that a reader or the server meets can be computed
+from the protocol. (The order of a list follows from the protocol's seed and the images: an owner who publishes both
+keeps the seed back until the last reading is in.) A commitment is SHA-256(nonce | case | truth | arm | pixel hash); the
+root is that of a Merkle tree (RFC 6962 shape) over the commitments in order of case id.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ def make_secret(run: Path) -> Secret:
     """The run's secret, made at the first call."""
     path = run / SEALED / "secret"
     if not path.exists():
-        write_atomic(path, os.urandom(32).hex() + "\n")
-        path.chmod(0o600)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+        write_atomic(path, os.urandom(32).hex() + "\n", mode=0o600)
     return Secret(bytes.fromhex(path.read_text(encoding="ascii").strip()))
 
 
@@ -86,7 +88,7 @@ def merkle_root(leaves: Sequence[str]) -> str:
 def seal_key(run: Path, cases: Sequence[Case]) -> str:
     """Write the key and its commitments; returns the root (hex) that is printed before the first reading."""
     ordered = sorted(cases, key=lambda case: case.case)
-    write_atomic(run / SEALED / "key.csv", rows_to_csv(Case, ordered))
+    write_atomic(run / SEALED / "key.csv", rows_to_csv(Case, ordered), mode=0o600)
     leaves = {case.case: commitment(case) for case in ordered}
     root = merkle_root(list(leaves.values()))
     write_atomic(run / COMMITMENTS, to_json({"schema": 1, "root": root, "commitments": leaves}))
@@ -98,8 +100,17 @@ def read_root(run: Path) -> str:
     return str(json.loads((run / COMMITMENTS).read_text(encoding="utf-8"))["root"])
 
 
+def printed_root(run: Path) -> str | None:
+    """The root that was printed when the key was sealed, from events.jsonl; None where there is no such line."""
+    path, root = run / "events.jsonl", None
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        if '"event": "sealed"' in line:
+            root = str(json.loads(line)["root"])
+    return root
+
+
 def open_key(run: Path) -> list[Case]:
-    """The key, checked against its commitments, in order of case id.
+    """The key, checked against its commitments and the root that was printed, in order of case id.
 
     Raises:
         LungevalError: `run-folder` where there is no key; `changed` where a row does not match its commitment.
@@ -111,8 +122,10 @@ def open_key(run: Path) -> list[Case]:
             remedy="scoring needs the study owner's copy of the run, with its sealed/ folder",
         )  # fmt: skip
     cases = read_rows(Case, path)
-    committed = json.loads((run / COMMITMENTS).read_text(encoding="utf-8"))["commitments"]
-    if {case.case: commitment(case) for case in cases} != committed:
+    leaves = {case.case: commitment(case) for case in cases}
+    told = json.loads((run / COMMITMENTS).read_text(encoding="utf-8"))
+    root = merkle_root([leaves[name] for name in sorted(leaves)])
+    if leaves != told["commitments"] or root != told["root"] or root != (printed_root(run) or root):
         raise LungevalError(
             "changed", "the key is not the one that was sealed before the readings", where=str(path),
             remedy="put the original sealed/key.csv back; readings cannot be scored against another key",

@@ -16,9 +16,9 @@ from lungeval.errors import LungevalError, raise_all
 from lungeval.files import write_atomic
 from lungeval.keys import seed_of
 from lungeval.protocol import Arm, Cell, Makes
-from lungeval.protocol_files import schema
+from lungeval.protocol_files import load_generator, schema
 from lungeval.records import ANY_CONDITION, MODALITIES, REAL_ARM, Modality
-from lungeval.yamlfile import near_names
+from lungeval.yamlfile import expand, near_names
 from lungeval.yamlwords import read_word
 
 POOL = 100
@@ -62,14 +62,19 @@ class _Plan:
     left_out: list[str]
 
 
-def init(name: str, real: Path, fakes: list[Path], into: Path | None = None) -> list[Path]:
+def init(
+    name: str, real: Path, fakes: list[Path], into: Path | None = None, announce: list[str] | None = None
+) -> list[Path]:
     """Write protocols/<name>.yaml, a generators/*.yaml for each folder of fakes, and their schemas for editors.
+
+    A generator file that is there already for the same folder is used as it is.
 
     Args:
         name: the study's name.
         real: folder of real images.
         fakes: one folder a generator.
         into: the folder in which protocols/ and generators/ are made; the current one by default.
+        announce: takes a line for each choice that was made.
 
     Returns:
         The protocol, then the generator files, then the schemas.
@@ -86,18 +91,20 @@ def init(name: str, real: Path, fakes: list[Path], into: Path | None = None) -> 
     raise_all([fault for path in (real, *fakes) for fault in _absent(path)])
     seed = seed_of(name) % 10**8
     reals = _look(REAL_ARM, real, seed)
-    arms = [_look(arm, path, seed) for arm, path in zip(_arm_names(fakes), fakes, strict=True)]
-    plan = _plan(reals, arms)
     protocols, generators = into / "protocols", into / "generators"
-    texts = {protocols / f"{name}.yaml": _protocol_text(name, seed, reals, arms, plan, protocols)}
-    texts |= {generators / f"{arm.name}.yaml": _generator_text(arm, plan, generators) for arm in arms}
-    raise_all(
-        [
-            LungevalError("usage", "there already", where=str(path), remedy="move it away, or choose another name")
-            for path in texts
-            if path.exists()
-        ]
-    )
+    named = _arm_names(fakes, generators)
+    arms = [_look(arm, path, seed) for (arm, _), path in zip(named, fakes, strict=True)]
+    plan = _plan(reals, arms)
+    protocol = protocols / f"{name}.yaml"
+    if protocol.exists():
+        raise LungevalError(
+            "usage", "there already", where=str(protocol), remedy="move it away, or choose another name"
+        )
+    texts = {protocol: _protocol_text(name, seed, reals, arms, plan, protocols)}
+    for arm, (_, there) in zip(arms, named, strict=True):
+        if not there:
+            texts[generators / f"{arm.name}.yaml"] = _generator_text(arm, plan, generators)
+    (announce if announce is not None else []).extend(_choices(reals, named, plan))
     kinds: tuple[Literal["protocol", "generator"], ...] = ("protocol", "generator")
     texts |= {protocols / ".schema" / f"{kind}.json": json.dumps(schema(kind), indent=2) + "\n" for kind in kinds}
     for path, text in texts.items():
@@ -112,16 +119,42 @@ def _absent(path: Path) -> list[LungevalError]:
     return [LungevalError("usage", "no such folder", where=str(path), remedy=near_names(path.name, siblings))]
 
 
-def _arm_names(fakes: list[Path]) -> list[str]:
-    """A distinct name for each folder, from its own."""
+def _arm_names(fakes: list[Path], generators: Path) -> list[tuple[str, bool]]:
+    """A distinct name for each folder, from its own, and whether a generator file of that name is for this folder."""
     taken = {REAL_ARM}
-    names: list[str] = []
+    names: list[tuple[str, bool]] = []
     for path in fakes:
         base = re.sub(r"[^a-z0-9_]+", "-", path.resolve().stem.lower()).strip("-_")[:50] or "generator"
-        name = next(n for n in (base, *(f"{base}-{i}" for i in range(2, len(fakes) + 3))) if n not in taken)
+        for name in (base, *(f"{base}-{i}" for i in range(2, 1000))):
+            file = generators / f"{name}.yaml"
+            mine = file.exists() and _is_for(file, path)
+            if name not in taken and (mine or not file.exists()):
+                break
         taken.add(name)
-        names.append(name)
+        names.append((name, mine))
     return names
+
+
+def _is_for(file: Path, folder: Path) -> bool:
+    """Whether a generator file takes its images from a folder."""
+    try:
+        arm = load_generator(file)
+        return arm.backend == "folder" and expand(arm.path or "", file.parent).resolve() == folder.resolve()
+    except LungevalError:
+        return False
+
+
+def _choices(reals: _Holdings, named: list[tuple[str, bool]], plan: _Plan) -> list[str]:
+    """What was chosen, in words."""
+    cells = ", ".join(f"{m} {c}" for m, c in plan.cells)
+    others = ", ".join(f"{m} {c} ({n})" for (m, c), n in reals.images.items() if (m, c) not in plan.cells)
+    said = [f"cells: {cells}; {plan.count} fakes of each generator per cell"]
+    said += [f"reals of other conditions are left out: {others}"] if others else []
+    for name in plan.loose:
+        said.append(f"{name}: no condition that the reals have, so it is compared with the reals of all these cells")
+    return said + [
+        f"{name}: generators/{name}.yaml is there for this folder and is used" for name, there in named if there
+    ]
 
 
 def _look(name: str, path: Path, seed: int) -> _Holdings:
@@ -173,7 +206,8 @@ def _plan(reals: _Holdings, arms: list[_Holdings]) -> _Plan:
     for modality in MODALITIES:
         if any(modality in found for found in loose.values()) and not any(m == modality for m, _ in cells):
             mine = {cell: n for cell, n in reals.drawable.items() if cell[0] == modality}
-            cells.append(max(mine, key=lambda cell: mine[cell]))
+            many = [cell for cell, n in mine.items() if n >= FEWEST]
+            cells += many or [max(mine, key=lambda cell: mine[cell])]
     cells = [cell for cell in reals.images if cell in cells]
     left_out: list[str] = []
     while True:
@@ -231,7 +265,7 @@ def _protocol_text(name: str, seed: int, reals: _Holdings, arms: list[_Holdings]
         "  # where: {source: NAME}   # keep only images whose metadata say so: match reals and fakes within one source",
         "generators:                 # one file each; its name is its arm",
         *generators,
-        "cells:                      # what is studied: modality x condition, held by reals and fakes",
+        "cells:                      # what is studied: modality x condition",
         *cells,
         *missing,
         "set:",
@@ -265,7 +299,7 @@ def _generator_text(arm: _Holdings, plan: _Plan, folder: Path) -> str:
     makes = [
         "# its images are of no condition that the reals have:",
         *(arm.listed() if arm.labelled else ["#   nothing says what they show"]),
-        f"makes: [{', '.join(f'{{modality: {m}, condition: any}}' for m in loose or [])}]   # compared with all reals",
+        f"makes: [{', '.join(f'{{modality: {m}, condition: any}}' for m in loose or [])}]  # against all reals",
     ]
     known = ["# what it makes is said by metadata or sub-folders:", *arm.listed()]
     lines = [

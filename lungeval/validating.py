@@ -296,6 +296,12 @@ def _check_design(
         warn(("set", "repeats"), "no repeats: how well readers agree with themselves stays unknown", "such as 0.1")
     if protocol.real is None:
         warn((), "no reals: accuracy, specificity, d' and the verdict cannot be estimated", "add `real:`")
+        if protocol.analysis.primary not in ("fool_rate", "sensitivity"):
+            what = f"{protocol.analysis.primary} cannot be estimated without reals"
+            warn(("analysis",), what, "set `analysis.primary: fool_rate`")
+        if protocol.blinding.prevalence == "told":
+            what = "readers would be told that every image is fake"
+            report.faults.append(document.fault(("blinding", "prevalence"), what, "set `prevalence: untold`"))
         return
     for look in looks:
         mine = [cell for cell in look.cells if look.name != REAL_ARM]

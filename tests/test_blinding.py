@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -121,6 +122,26 @@ def test_a_blinded_folder_tells_nothing_and_all_cases_are_of_one_length(tmp_path
     assert len({slot.presentation for slot in plan}) == len(plan) == 48
     shown = np.fromfile(run / "1-blinded" / "cases" / f"{cases[0]}.raw", dtype=np.uint8)
     assert shown.std() > 0
+
+
+def test_not_even_times_and_places_on_disk_tell_the_arms(tmp_path: Path) -> None:
+    path = write_protocol(tmp_path)
+    assert lungeval("generate", path).returncode == 0
+    assert lungeval("blind", path).returncode == 0
+    (run,) = (tmp_path / "reports").iterdir()
+    files = list((run / "1-blinded" / "cases").iterdir())
+    assert len({file.stat().st_mtime_ns for file in files}) == 1
+    by_place = [file.name for file in sorted(files, key=lambda file: file.stat().st_ino)]
+    truth = {case.case: case.truth for case in read_rows(Case, run / "sealed" / "key.csv")}
+    runs = sum(truth[a[:-4]] != truth[b[:-4]] for a, b in itertools.pairwise(by_place))
+    assert runs > 2, "written in order of opaque ids, truths alternate by chance"
+    assert (run / "sealed").stat().st_mode & 0o077 == 0
+
+
+def test_stacks_are_refused_until_they_can_be_shown() -> None:
+    images = [_image("good", "1"), _image("real", "2", frames=3)]
+    with pytest.raises(LungevalError, match="several frames in arm real"):
+        recipes(images, _protocol())
 
 
 def test_two_runs_have_different_opaque_ids(tmp_path: Path) -> None:

@@ -126,6 +126,43 @@ def test_missing_readings_exit_with_4_and_close_goes_on(tmp_path: Path) -> None:
     assert any("left the hospital" in line for line in results["run"]["limitations"])
 
 
+def test_scoring_waits_for_every_reading_and_says_so(tmp_path: Path) -> None:
+    protocol = write_protocol(tmp_path, readers=[{"id": "r1", "kind": "human"}, {"id": "s1", "kind": "simulated"}])
+    lungeval("run", protocol, "--no-serve")
+    (run,) = (tmp_path / "reports").iterdir()
+    early = lungeval("score", run)
+    assert early.returncode == 4
+    assert "r1 (human) 0 of 24" in early.stderr
+    assert "opening the key" not in early.stderr
+
+
+def test_every_reader_closed_before_the_first_reading(tmp_path: Path) -> None:
+    protocol = write_protocol(tmp_path, readers=[{"id": "r1", "kind": "human"}])
+    lungeval("run", protocol, "--no-serve")
+    (run,) = (tmp_path / "reports").iterdir()
+    assert lungeval("close", run, "--reader", "r1", "--reason", "ill").returncode == 0
+    assert lungeval("close", run, "--reader", "r1", "--reason", "ill").returncode == 2
+    ended = lungeval("run", protocol, "--no-serve")
+    assert ended.returncode == 4
+    assert "nothing to score" in ended.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("a file")
+    done = lungeval("run", write_protocol(tmp_path))
+    assert done.returncode == 1
+    assert str(tmp_path / "reports") in done.stderr
+    assert "choose another folder" in done.stderr
+    assert "should not happen" not in done.stderr
+
+
+def test_a_study_opens_no_socket(tmp_path: Path, socket_disabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["run", str(write_protocol(tmp_path, metrics=["frechet"])), "--quiet"])
+    assert end.value.code == 0
+
+
 def test_usage_errors_exit_with_2() -> None:
     assert lungeval("rnu").returncode == 2
     assert "Did you mean" in lungeval("rnu").stderr

@@ -100,13 +100,63 @@ def test_one_row_an_image_with_its_outcome(tmp_path: Path) -> None:
 
 def test_what_was_committed_is_not_asked_again(tmp_path: Path) -> None:
     run, locked, arms = _study(tmp_path, dies_at=4)
-    with pytest.raises(RuntimeError, match="went away"):
+    with pytest.raises(
+        LungevalError, match="backend of arm 'mine' broke: RuntimeError: the machine went away"
+    ) as fault:
         generate(run, locked, arms, Progress(quiet=True))
+    assert fault.value.exit == 6
+    assert isinstance(fault.value.__cause__, RuntimeError)
     assert _asked(tmp_path) == [0, 1, 2, 3, 4]
     whole = arms[0].arm.model_copy(update={"options": {}})
     generate(run, locked, [arms[0].model_copy(update={"arm": whole})], Progress(quiet=True))
     assert _asked(tmp_path) == [0, 1, 2, 3, 4, 4, 5, 6]
     assert len(run.manifest()) == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("pixels = None", "gives no pixels"),
+        ("pixels = pixels.astype(float)", "broke: ValueError: not a canonical array"),
+        ("yield Made(item, 'refused')", "two outcomes for one image"),
+    ],
+)
+def test_what_a_plug_in_gives_is_checked(tmp_path: Path, change: str, says: str) -> None:
+    run, locked, arms = _study(tmp_path)
+    text = PLUGIN.replace(
+        '                yield Made(item, "made"', f'                {change}\n                yield Made(item, "made"'
+    )
+    assert text != PLUGIN
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(LungevalError, match=says) as fault:
+        generate(run, locked, arms, Progress(quiet=True))
+    assert fault.value.exit == 6
+
+
+def test_images_that_changed_between_two_starts_are_taken_once(tmp_path: Path) -> None:
+    run, locked, arms = _study(tmp_path, dies_at=4)
+    with pytest.raises(LungevalError):
+        generate(run, locked, arms, Progress(quiet=True))
+    text = PLUGIN.replace("for n in range(min(count, 7))", "for n in [6, 5, 4, 3, 2, 1, 0]")
+    (tmp_path / "mine.py").write_text(text)
+    whole = arms[0].arm.model_copy(update={"options": {}})
+    generate(run, locked, [arms[0].model_copy(update={"arm": whole})], Progress(quiet=True))
+    keys = [row.key for row in run.manifest()]
+    assert len(keys) == len(set(keys)) == 7
+
+
+def test_patients_and_paths_do_not_outlive_their_one_file(tmp_path: Path) -> None:
+    run, locked, arms = _study(tmp_path)
+    generate(run, locked, arms, Progress(quiet=True))
+    left = run.path("generate") / "batches" / "mine" / "x.json"
+    left.parent.mkdir(parents=True)
+    left.write_text("patient 3")
+    with run.working():
+        assert not left.exists(), "work that a kill left behind goes when the run is opened again"
+    private = run.path("generate") / "private.csv"
+    assert private.stat().st_mode & 0o077 == 0
+    private.unlink()
+    run.check()
 
 
 def test_an_item_without_an_outcome_is_the_plugins_fault(tmp_path: Path) -> None:

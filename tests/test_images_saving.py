@@ -48,7 +48,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
     def full(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("lungeval.images.saving.os.fsync", full)
+    monkeypatch.setattr("lungeval.files.os.fsync", full)
     with pytest.raises(OSError, match="no space"):
         save(np.arange(12, dtype=np.uint8).reshape(1, 3, 4), tmp_path)
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []

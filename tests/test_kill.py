@@ -22,6 +22,8 @@ from studies import lungeval, write_protocol
 from lungeval.reading.store import Store
 
 pytestmark = pytest.mark.slow
+FOLDERS = {"generate": "0-images", "blind": "1-blinded", "measure": "2-measures"}
+"""Of the stages before reading; from then on a kill counts until the scores are there."""
 STAGES = ("generate", "blind", "measure", "read", "score", "report")
 
 
@@ -50,15 +52,15 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 def _kill_in_stage(protocol: Path, reports: Path, stage: str, delay: float) -> str:
-    """Start, wait until the stage begins, wait a moment, kill; 'killed', or 'ended' where it was faster."""
+    """Start, wait until the stage begins, wait a moment, kill; 'ended' where the stage was finished before."""
     process = _start(protocol, reports)
     for line in _lines(process):
         if line.startswith(f"{stage}:"):
             break
     time.sleep(delay)
-    state = "killed" if process.poll() is None else "ended"
     _kill(process)
-    return state
+    (run,) = reports.iterdir()
+    return "ended" if (run / FOLDERS.get(stage, "4-scores") / "SHA256SUMS").exists() else "killed"
 
 
 def test_kill_in_each_stage_ten_times_over(tmp_path: Path) -> None:

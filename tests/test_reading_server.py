@@ -116,6 +116,27 @@ def test_a_reader_reads_the_own_plan_in_its_order(house: House) -> None:
     assert house.store.verify_chain() == []
 
 
+def test_a_closed_reader_is_told_and_nothing_more_is_stored(house: House, tmp_path: Path) -> None:
+    reader = house.reader("r1")
+    first, second = house.folder.of("r1")[:2]
+    assert reader.answer(first.presentation).status_code == 200
+    (house.store.path.parent / "closed.json").write_text('{"r1": "left the hospital"}')
+    assert refused(reader.answer(second.presentation), 401, "closed")
+    assert refused(reader.get("state"), 401, "closed")
+    assert refused(Reader(house.client()).enter(token=house.folder.tokens["r1"]), 401, "closed")
+    assert "hospital" not in reader.get("state").text
+    assert house.store.counts() == {"r1": 1}
+    assert house.reader("r2").get("state").status_code == 200
+
+
+def test_wrong_links_of_others_do_not_shut_out_a_right_one(house: House) -> None:
+    client = house.client()
+    for _ in range(25):
+        Reader(client).enter(token="wrong")
+    assert refused(Reader(client).enter(token="wrong"), 429, "wait")
+    assert Reader(client).enter(token=house.folder.tokens["r1"]).status_code == 200
+
+
 def test_only_the_open_picture_and_the_next_one_are_given(house: House) -> None:
     reader = house.reader("r1")
     slots = house.folder.of("r1")

@@ -51,6 +51,12 @@ def test_a_broken_lock_is_named(tmp_path: Path, text: str) -> None:
     assert fault.value.exit == 5
 
 
+def test_a_run_may_be_renamed_and_copied(tmp_path: Path) -> None:
+    run = open_run(tmp_path, _locked(), tmp_path / "p.yaml")
+    run.folder.rename(tmp_path / "for the journal")
+    assert Run(tmp_path / "for the journal").locked() == _locked()
+
+
 def test_a_lock_of_another_protocol_is_refused(tmp_path: Path) -> None:
     one = open_run(tmp_path, _locked(), tmp_path / "p.yaml")
     other = open_run(tmp_path, _locked(seed=8), tmp_path / "p.yaml")

@@ -86,6 +86,15 @@ def test_the_key_opens_only_as_it_was_sealed(tmp_path: Path) -> None:
         open_key(tmp_path)
 
 
+def test_another_key_under_its_own_commitments_is_not_the_one_that_was_printed(tmp_path: Path) -> None:
+    root = seal_key(tmp_path, [_case("b"), _case("a", "real")])
+    (tmp_path / "events.jsonl").write_text(f'{{"at": "", "event": "sealed", "root": "{root}"}}\n')
+    open_key(tmp_path)
+    seal_key(tmp_path, [_case("b", "real"), _case("a")])
+    with pytest.raises(LungevalError, match="not the one that was sealed"):
+        open_key(tmp_path)
+
+
 def test_a_commitment_depends_on_everything_it_commits_to() -> None:
     case = _case("a")
     changed = [

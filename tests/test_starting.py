@@ -75,7 +75,7 @@ def test_unknown_conditions_make_an_unconditional_generator(tmp_path: Path) -> N
     np.savez(tmp_path / "flat" / "a.npz", x=np.random.default_rng(0).integers(0, 255, (15, 40, 40), dtype=np.uint8))
     paths = begin(tmp_path, "gan", "flat")
     assert validate(paths[0]).faults == []
-    assert cells(paths) == [("xray", "no_finding")]
+    assert cells(paths) == [("xray", "covid_19"), ("xray", "no_finding")], "all reals of the modality"
     assert [g.makes[0].condition for g in load_protocol(paths[0]).protocol.generators] == ["any", "any"]
 
 
@@ -114,9 +114,23 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         begin(tmp_path, "gan")
     assert [str(fault).replace(f"{tmp_path}/", "") for fault in caught.value.faults()] == [
         "protocols/trial.yaml: there already; move it away, or choose another name",
-        "generators/gan.yaml: there already; move it away, or choose another name",
     ]
     assert {path: path.read_text() for path in before} == before
+
+
+def test_a_second_study_uses_the_generator_file_that_is_there(tmp_path: Path) -> None:
+    images(tmp_path / "real", {"xray/covid_19": 12})
+    images(tmp_path / "gan", {"xray/covid_19": 12}, start=100)
+    images(tmp_path / "other" / "gan", {"xray/covid_19": 12}, start=200)
+    first = begin(tmp_path, "gan")
+    said: list[str] = []
+    second = init("again", tmp_path / "real", [tmp_path / "gan"], tmp_path, said)
+    assert first[1] not in second
+    assert "gan: generators/gan.yaml is there for this folder and is used" in said
+    third = init("third", tmp_path / "real", [tmp_path / "other" / "gan"], tmp_path)
+    assert [path.name for path in third if path.parent.name == "generators"] == ["gan-2.yaml"]
+    for paths in (second, third):
+        assert validate(paths[0]).faults == []
 
 
 def test_paths_outside_the_study_are_absolute_and_hold_any_character(tmp_path: Path) -> None:

@@ -210,7 +210,8 @@ def test_check_design(study: Path) -> None:
     fakes = validate(protocol(study, real=""))
     assert said(study, fakes) == []
     assert said(study, fakes, "warnings") == [
-        "p.yaml:1:1: no reals: accuracy, specificity, d' and the verdict cannot be estimated; add `real:`"
+        "p.yaml:1:1: no reals: accuracy, specificity, d' and the verdict cannot be estimated; add `real:`",
+        "p.yaml:1:1: analysis: balanced_accuracy cannot be estimated without reals; set `analysis.primary: fool_rate`",
     ]
 
 

@@ -7,6 +7,7 @@ tokens and the words they are told. Truth, arms and everything that leads to the
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Mapping
 
@@ -40,10 +41,11 @@ def blind(run: Run, locked: LockedProtocol, progress: Progress, *, ribbon: str) 
     selected = select(manifest, locked.protocol)
     if folder.exists():
         shutil.rmtree(folder)
+    by_id = {secret.case(f"{image.arm}:{image.key}"): image for image in selected}
     cases: list[Case] = []
     with progress.bar("cases", len(selected)) as advance:
-        for image in selected:
-            cases.append(_write_case(run, image, recipe_of[image.modality], secret))
+        for case in sorted(by_id):  # in order of opaque ids, so that not even times and places on disk tell arms
+            cases.append(_write_case(run, case, by_id[case], recipe_of[by_id[case].modality], secret))
             advance(1)
     plans = _plans(locked, cases, secret)
     write_atomic(folder / "plan.csv", rows_to_csv(Presentation, plans))
@@ -58,11 +60,12 @@ def blind(run: Run, locked: LockedProtocol, progress: Progress, *, ribbon: str) 
     progress.say(f"  sealed: {len(cases)} cases, commitment {root}")
 
 
-def _write_case(run: Run, image: Selected, recipe: images.Recipe, secret: Secret) -> Case:
+def _write_case(run: Run, case: str, image: Selected, recipe: images.Recipe, secret: Secret) -> Case:
     pixels = images.load(run.path("generate") / image.file)
     shown = images.harmonise(pixels, image.bits, image.offset, recipe)
-    case = secret.case(f"{image.arm}:{image.key}")
-    write_atomic(run.path("blind") / "cases" / f"{case}.raw", shown.tobytes())
+    path = run.path("blind") / "cases" / f"{case}.raw"
+    write_atomic(path, shown.tobytes())
+    os.utime(path, (0, 0))
     return Case(
         case=case, truth="real" if image.arm == REAL_ARM else "fake", arm=image.arm, modality=image.modality,
         condition=image.condition, cluster=image.cluster, key=image.key, sha256=sha256_pixels(shown),

@@ -18,6 +18,12 @@ def recipes(manifest: list[Image], protocol: Protocol) -> dict[Modality, Recipe]
     made = [image for image in manifest if image.outcome == "made"]
     if not made:
         raise LungevalError("design", "no arm made a usable image", remedy="see the reasons in 0-images/manifest.csv")
+    stacks = sorted({image.arm for image in made if image.frames != 1})
+    if stacks:
+        raise LungevalError(
+            "design", f"images of several frames in arm {', '.join(stacks)}: stacks cannot be shown yet",
+            remedy="give single films or slices, one file each",
+        )  # fmt: skip
     found: dict[Modality, Recipe] = {}
     for modality in sorted({image.modality for image in made}):
         least = min((i for i in made if i.modality == modality), key=lambda i: (native_side(i.rows, i.cols), i.key))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from lungeval.errors import LungevalError
+from lungeval.files import write_atomic
 from lungeval.images.picture import Pixels
 from lungeval.keys import sha256_pixels
 
@@ -30,17 +31,9 @@ def save(pixels: Pixels, folder: Path) -> str:
     target = folder / name
     if target.exists():
         return name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("wb") as handle:
-            _write(pixels, handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_folder(target.parent)
+    whole = io.BytesIO()
+    _write(pixels, whole)
+    write_atomic(target, whole.getvalue())
     return name
 
 
@@ -93,14 +86,3 @@ def _load_tiff(path: Path) -> Pixels:
         raise ValueError(f"a TIFF of {pixels.dtype} {pixels.shape}")
     return cast(Pixels, pixels)
 
-
-def _sync_folder(folder: Path) -> None:
-    """Put a folder's entries on the disc (a no-op where folders cannot be opened, as on Windows)."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,7 +8,6 @@ was.
 from __future__ import annotations
 
 import csv
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from lungeval.protocol import LockedProtocol
 from lungeval.reading.imported import read_imported
 from lungeval.reading.serving import Room
 from lungeval.reading.simulated import read_simulated
-from lungeval.reading.store import Store
+from lungeval.reading.store import Store, closed_readers
 from lungeval.records import PAGE_KINDS, ReaderKind, Reading, to_json
 from lungeval.runs import Run
 
@@ -64,30 +63,29 @@ def store_path(run: Run) -> Path:
     return run.path("read") / "readings.db"
 
 
-def closed_readers(run: Run) -> dict[str, str]:
-    """Readers closed before the end, with the reason."""
-    path = run.path("read") / "closed.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
 def close_reader(run: Run, locked: LockedProtocol, reader: str, reason: str) -> None:
     """Give up waiting for a reader; what was read stays.
 
     Raises:
         LungevalError: `usage` where the protocol has no such reader or no reason is given.
     """
-    known = [r.id for r in locked.protocol.readers]
-    if reader not in known:
-        raise LungevalError("usage", f"the protocol has no reader '{reader}'", remedy=f"readers: {', '.join(known)}")
+    standing = {s.reader: s for s in standings(run, locked)}
+    if reader not in standing:
+        known = ", ".join(standing)
+        raise LungevalError("usage", f"the protocol has no reader '{reader}'", remedy=f"readers: {known}")
     if not reason.strip():
         raise LungevalError("usage", "closing a reader needs a reason", remedy="add --reason '…'; the report prints it")
-    write_atomic(run.path("read") / "closed.json", to_json(closed_readers(run) | {reader: reason.strip()}))
+    if not standing[reader].open or run.finished("score"):
+        what = "was closed before" if standing[reader].closed else "has read everything"
+        what = "cannot be closed: the run is scored" if run.finished("score") else what
+        raise LungevalError("usage", f"{reader} {what}", where=str(run.folder), remedy="there is nothing to close")
+    write_atomic(run.path("read") / "closed.json", to_json(closed_readers(run.path("read")) | {reader: reason.strip()}))
     run.event("closed", reader=reader, reason=reason.strip())
 
 
 def standings(run: Run, locked: LockedProtocol) -> list[Standing]:
     """How far every reader is, in the protocol's order."""
-    plan, closed = run.plan(), closed_readers(run)
+    plan, closed = run.plan(), closed_readers(run.path("read"))
     counts: dict[str, int] = {}
     if store_path(run).is_file():
         with Store.open(store_path(run)) as store:
@@ -118,7 +116,26 @@ def collect(run: Run, locked: LockedProtocol, folder: Path, progress: Progress, 
     waiting = [s for s in standings(run, locked) if s.open and s.kind in PAGE_KINDS]
     if waiting and address is not None:
         _serve(run, locked, progress, address)
-    missing = [s for s in standings(run, locked) if s.open]
+    refuse_missing(run, locked)
+    with Store.open(store_path(run)) as store:
+        heads = {reader: list(head) for reader, head in store.heads().items()}
+    if run.last_event("read").get("heads") != heads:
+        run.event("read", heads=heads)
+
+
+def refuse_missing(run: Run, locked: LockedProtocol) -> None:
+    """Refuse to go on while readings are awaited, or where there are none at all.
+
+    Raises:
+        LungevalError: `incomplete`, naming every reader who is not done.
+    """
+    now = standings(run, locked)
+    missing = [s for s in now if s.open]
+    if not any(s.answered for s in now) and not missing:
+        raise LungevalError(
+            "incomplete", "every reader was closed before the first reading: there is nothing to score",
+            where=str(run.folder), remedy="begin a new run with `lungeval run PROTOCOL --new`",
+        )  # fmt: skip
     if missing:
         text = ", ".join(f"{s.reader} ({s.kind}) {s.answered} of {s.planned}" for s in missing)
         raise LungevalError(
@@ -126,21 +143,24 @@ def collect(run: Run, locked: LockedProtocol, folder: Path, progress: Progress, 
             remedy=f"go on with `lungeval read {run.folder}`, put the label tables of imported readers in place, "
             f"or `lungeval close {run.folder} --reader ID --reason '…'`",
         )  # fmt: skip
-    with Store.open(store_path(run)) as store:
-        heads = {reader: list(head) for reader, head in store.heads().items()}
-    if run.last_event("read").get("heads") != heads:
-        run.event("read", heads=heads)
 
 
 def collected(run: Run, locked: LockedProtocol) -> tuple[list[Reading], list[dict[str, Any]]]:
     """Every reading, the chain of answers checked, and how far each reader came.
 
     Raises:
-        LungevalError: `changed` where an answer was edited, added or removed in the store.
+        LungevalError: `incomplete` where readings are awaited; `changed` where an answer was edited or removed.
     """
+    refuse_missing(run, locked)
     with Store.open(store_path(run)) as store:
-        known = {reader: (int(count), str(head)) for reader, (count, head) in run.last_event("read")["heads"].items()}
+        heads = run.last_event("read").get("heads", {})
+        known = {reader: (int(count), str(head)) for reader, (count, head) in heads.items()}
         raise_all(store.verify_chain(known))
+        if known and store.heads() != known:
+            raise LungevalError(
+                "changed", "answers were added after the reading had ended", where=str(store_path(run)),
+                remedy="put the store back as it was when the last reader ended",
+            )  # fmt: skip
         readings = store.readings()
     years = {reader.id: reader.experience_years for reader in locked.protocol.readers}
     readers = [
@@ -176,7 +196,7 @@ def _serve(run: Run, locked: LockedProtocol, progress: Progress, address: Addres
         links = room.links({reader: token for reader, token in invites(run).items() if reader in waiting})
         progress.say("The reading room is open. Send each reader their own link; it lets them come back, too:")
         for reader, link in links.items():
-            progress.say(f"  {reader}: {link}")
+            progress.tell(f"  {reader}: {link}")
         if not links:
             progress.say(f"  (the links are with the study's owner; the page is at {room.url})")
         progress.say("Stop with Ctrl-C at any time; the same command goes on where readers are.")

@@ -33,7 +33,12 @@ def read_imported(run: Run, locked: LockedProtocol, store: Store, folder: Path) 
         path = expand(reader.labels, folder, where=f"readers.{reader.id}.labels")
         if path.is_file():
             plan = {s.case: s for s in run.plan() if s.reader == reader.id and s.kind == "main"}
-            store.add_many(_rows(path, reader, plan, locked))
+            try:
+                store.add_many(_rows(path, reader, plan, locked))
+            except UnicodeDecodeError:
+                raise LungevalError(
+                    "labels", "the table is not UTF-8 text", where=str(path), remedy="save it as CSV in UTF-8"
+                ) from None
 
 
 def _rows(path: Path, reader: ReaderSettings, plan: dict[str, Presentation], locked: LockedProtocol) -> list[Reading]:
@@ -42,6 +47,11 @@ def _rows(path: Path, reader: ReaderSettings, plan: dict[str, Presentation], loc
     rows: dict[str, Reading] = {}
     with path.open(newline="", encoding="utf-8-sig") as handle:
         table = csv.DictReader(handle)
+        if "truth" in (table.fieldnames or []):
+            raise LungevalError(
+                "labels", "a column `truth`: a reader of blinded cases does not know it", where=f"{path}:1",
+                remedy="remove the column; the run's own key gives the truth (or use `lungeval analyse` on this table)",
+            )  # fmt: skip
         missing = {"case", "label"} - set(table.fieldnames or [])
         if missing:
             raise LungevalError(
@@ -64,17 +74,24 @@ def _rows(path: Path, reader: ReaderSettings, plan: dict[str, Presentation], loc
                 fault = LungevalError("labels", what, where=where, remedy="keep one row a case")
             else:
                 try:
-                    rows[case] = _reading(row, label, plan[case], reader)
+                    rows[case] = _reading(row, label, plan[case], reader, locked)
                 except ValueError as bad:
-                    remedy = "confidence and rt_ms are whole numbers or empty"
-                    fault = LungevalError("labels", f"not a whole number: {bad}", where=where, remedy=remedy)
+                    levels = locked.protocol.answers.confidence
+                    remedy = f"confidence is a whole number from 1 to {levels}, rt_ms one from 0; both may be empty"
+                    fault = LungevalError("labels", f"a number that cannot be: {bad}", where=where, remedy=remedy)
             faults += [fault] if fault else []
     raise_all(faults)
     return list(rows.values())
 
 
-def _reading(row: dict[str, str], label: str, slot: Presentation, reader: ReaderSettings) -> Reading:
+def _reading(
+    row: dict[str, str], label: str, slot: Presentation, reader: ReaderSettings, locked: LockedProtocol
+) -> Reading:
     confidence, rt_ms = row.get("confidence"), row.get("rt_ms")
+    if confidence and not 1 <= int(confidence) <= locked.protocol.answers.confidence:
+        raise ValueError(f"confidence {confidence}")
+    if rt_ms and int(rt_ms) < 0:
+        raise ValueError(f"rt_ms {rt_ms}")
     return Reading.model_validate(
         {
             "presentation": slot.presentation,

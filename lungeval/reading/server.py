@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 access_log=False,
                 log_level="warning",
                 server_header=False,
+                proxy_headers=bool(options.public_url),  # without a proxy, nobody may say where a request came from
                 lifespan="off",
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
@@ -72,8 +73,10 @@ def listen(host: str, port: int) -> socket.socket:
         LungevalError: `busy` where the port is taken; `usage` where the address is not this machine's.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)  # with the protocol named, answers leave without delay
     except OSError as bad:
         raise _no_address(host, bad) from None
     try:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from lungeval.reading.blinded import Blinded
 from lungeval.reading.security import PAGE_HEADER, RefusalError
-from lungeval.reading.store import Store
+from lungeval.reading.store import Store, closed_readers
 from lungeval.records import PAGE_KINDS
 
 FAILED_ENTERS = 20
@@ -64,7 +64,7 @@ class Sessions:
         """Open a session by an invite token, or by the live session of a page that is loaded again.
 
         Raises:
-            RefusalError: 401 where neither opens the door; 429 after too many tries.
+            RefusalError: 401 where neither opens the door, or the reader was closed; 429 after too many tries.
         """
         address = request.client.host if request.client else ""
         if token is None:
@@ -73,13 +73,14 @@ class Sessions:
             if reader is None:
                 raise RefusalError(401, "enter", "Please open the link of your invitation.")
         else:
-            self._throttle(address)
             guest = self._blinded.guest(token)
             if guest is None:
+                self._throttle(address)
                 self._failed.setdefault(address, deque()).append(time.monotonic())
                 raise RefusalError(401, "enter", "This link is not valid. Is it complete?")
             reader = guest.id
             name = next(word for word, owner in self._seats.items() if owner == reader)
+        self._refuse_closed(reader)
         cookie = self._store.open_session(reader)
         return Page(reader, name, _page(cookie), cookie)
 
@@ -87,7 +88,8 @@ class Sessions:
         """The reader at the page that sent a request.
 
         Raises:
-            RefusalError: 401 `enter` for a page that never entered, `elsewhere` for one that was opened again since.
+            RefusalError: 401 `enter` for a page that never entered, `elsewhere` for one that was opened again since,
+                `closed` for a reader whom the owner closed.
         """
         seat, _, page = request.headers.get(PAGE_HEADER, "").partition(".")
         cookie = request.cookies.get(f"room_{seat}")
@@ -96,7 +98,13 @@ class Sessions:
         reader = self._store.session_reader(cookie)
         if reader != self._seats[seat] or page != _page(cookie):
             raise RefusalError(401, "elsewhere", "The study was opened in another window since.")
+        self._refuse_closed(reader)
         return reader
+
+    def _refuse_closed(self, reader: str) -> None:
+        if reader in closed_readers(self._store.path.parent):
+            text = "The study's owner has closed your list. Thank you for the images that you read."
+            raise RefusalError(401, "closed", text)
 
     def _live(self, request: Request, seat: str) -> str | None:
         cookie = request.cookies.get(f"room_{seat}")

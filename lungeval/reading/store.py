@@ -10,6 +10,7 @@ This module imports SQLAlchemy: import it where it is used, not at the top of a 
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -282,3 +283,9 @@ def _on_begin(connection: sa.Connection) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def closed_readers(folder: Path) -> dict[str, str]:
+    """Readers whom the owner closed before the end, with the reason: closed.json beside the store."""
+    path = folder / "closed.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}

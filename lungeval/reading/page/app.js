@@ -187,6 +187,7 @@ function fail(fault) {
   if (fault instanceof Refusal && fault.code === "elsewhere")
     message("Opened elsewhere", "This study was opened in another window or on another device since. Go on there, or here.",
       "Go on here", () => location.reload());
+  else if (fault instanceof Refusal && fault.code === "closed") message("This list is closed", fault.message);
   else if (fault instanceof Refusal && fault.code === "enter") message("Your invitation, please", fault.message);
   else message("Something went wrong", `${fault.message} Your answers are kept.`, "Try again", () => location.reload());
   if (!(fault instanceof Refusal)) throw fault;
