@@ -356,6 +356,16 @@ def test_dicom_says_its_modality_and_patient(tmp_path):
     np.testing.assert_array_equal(made.pixels[0].astype(int) - made.offset, deep.astype(int) - 1024)
 
 
+def test_a_folder_named_after_the_patient_is_no_condition(tmp_path):
+    (tmp_path / "A0001").mkdir()
+    write_dicom(
+        tmp_path / "A0001/1.dcm", np.arange(64, dtype=np.uint16).reshape(8, 8), modality="CT", patient="Dx-A0001"
+    )
+    words = backend(tmp_path, makes=[{"modality": "ct", "condition": "covid_19"}])
+    assert words.conditions() == {"ct": {"covid_19"}}
+    assert len(words.offer(Cell(modality="ct", condition="covid_19"), 9)) == 1
+
+
 def test_a_damaged_dicom_is_rejected_not_fatal(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 50)
     found = backend(tmp_path, makes=makes("covid_19"))

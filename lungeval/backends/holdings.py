@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +160,8 @@ def _said_of(path: Path, name: str, cells: Mapping[str, str], context: Context) 
     said = {"file": name, **_from_folders(name)}
     if path.suffix.lower() in (*DICOM_KINDS, "") or path.suffix[1:].isdigit():
         said |= _from_header(path)
+        if _names_the_patient(said.get("condition", ""), said.get("patient", "")):
+            del said["condition"]
     for option in ("modality", "condition"):
         if option in context.arm.options:
             word = condition_word if option == "condition" else modality_word
@@ -180,6 +183,12 @@ def _from_folders(name: str) -> dict[str, str]:
         elif condition_word(part):
             said["condition"] = condition_word(part)
     return said
+
+
+def _names_the_patient(folder: str, patient: str) -> bool:
+    """Whether a sub-folder's name is (part of) the patient's id: no condition, and not to be shown as one."""
+    word, whole = (re.sub(r"[^a-z0-9]", "", text.lower()) for text in (folder, patient))
+    return len(word) >= 3 and word in whole
 
 
 def _from_header(path: Path) -> dict[str, str]:
