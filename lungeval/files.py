@@ -27,7 +27,7 @@ def write_atomic(path: Path, data: str | bytes, *, mode: int = 0o666) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as handle:  # noqa: PTH123
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as handle:
             handle.write(data.encode("utf-8") if isinstance(data, str) else data)
             handle.flush()
             os.fsync(handle.fileno())

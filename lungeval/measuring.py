@@ -20,20 +20,26 @@ from lungeval.records import ANY_CONDITION, REAL_ARM, Estimate, Image, Scope, to
 from lungeval.registry import load
 from lungeval.runs import Run
 
+EXTRACTOR_FACTS = ("name", "dimension", "weights_sha256", "licence", "preprocessing")
+"""What a report says of a feature network."""
+
 
 def measure(run: Run, locked: LockedProtocol, progress: Progress) -> None:
     """Compute every metric on every extractor for every arm and cell."""
     pool = [image for image in run.manifest() if image.outcome == "made"]
     metrics = [load("metrics", name, where="metrics")() for name in locked.protocol.metrics]
     estimates: list[Estimate] = []
+    used: list[dict[str, Any]] = []
     for name in locked.protocol.extractors if metrics else []:
         extractor = load("extractors", name, where="extractors")()
+        used.append({key: getattr(extractor, key) for key in EXTRACTOR_FACTS})
         features = _features(run, locked, pool, extractor, progress)
         for fakes, reals in comparisons(pool):
             arrays = [np.asarray([features[i.arm, i.key] for i in group]) for group in (reals, fakes)]
             for metric in metrics:
                 estimates.append(_estimate(metric, name, fakes, reals, arrays))
-    write_atomic(run.path("measure") / "measures.json", to_json({"schema": 1, "image_metrics": estimates}))
+    measures = {"schema": 1, "extractors": used, "image_metrics": estimates}
+    write_atomic(run.path("measure") / "measures.json", to_json(measures))
     run.finish("measure")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from lungeval import images
 from lungeval.errors import LungevalError
 from lungeval.files import write_atomic
-from lungeval.protocol import Analysis, LockedProtocol
+from lungeval.protocol import Analysis, Arm, LockedProtocol
 from lungeval.records import (
     ANY_CONDITION,
     Case,
@@ -56,12 +56,13 @@ def score(
     key = {case.case: case for case in open_key(run.folder)}
     table = join(readings, key)
     folder = run.path("score")
-    measures = json.loads((run.path("measure") / "measures.json").read_text(encoding="utf-8"))["image_metrics"]
+    measures = json.loads((run.path("measure") / "measures.json").read_text(encoding="utf-8"))
+    about = facts(run, locked, list(key.values()), readers, ribbon=ribbon, drawn_arms=drawn_arms)
     results = {
         "schema": 1,
-        "run": facts(run, locked, list(key.values()), readers, ribbon=ribbon, drawn_arms=drawn_arms),
+        "run": _stated(about | {"extractors": measures["extractors"]}),
         "estimates": analyse(table, settings_of(locked.protocol.analysis, unsure=locked.protocol.answers.unsure)),
-        "image_metrics": estimates_of(measures),
+        "image_metrics": estimates_of(measures["image_metrics"]),
         "verdicts": [],
     }
     write_atomic(folder / "readings.csv", rows_to_csv(ScoredReading, table))
@@ -122,8 +123,9 @@ def facts(
     protocol, study = locked.protocol, run.study()
     manifest = run.manifest()
     cases: Counter[tuple[str, str, str]] = Counter((case.arm, case.modality, case.condition) for case in key)
-    arms = ([{"name": "real", **_arm(protocol.real)}] if protocol.real else []) + [
-        {"name": g.name, **_arm(g), "model": g.model} for g in locked.generators
+    shown = [image for image in manifest if (image.arm, image.modality, image.condition) in cases]
+    arms = ([{"name": "real", **_arm("real", protocol.real, shown)}] if protocol.real else []) + [
+        {"name": g.name, **_arm(g.name, g, shown), "model": g.model} for g in locked.generators
     ]
     sizes = {modality: shape["rows"] for modality, shape in study["shapes"].items()}
     window = protocol.blinding.window
@@ -170,8 +172,17 @@ def versions() -> dict[str, Any]:
     return {"version": VERSION, "versions": found}
 
 
-def _arm(arm: Any) -> dict[str, Any]:
-    return {"backend": arm.backend, "licence": arm.licence}
+def _arm(name: str, arm: Arm, shown: Sequence[Image]) -> dict[str, Any]:
+    mine = [image for image in shown if image.arm == name]
+    said = {"licence": {image.licence for image in mine}, "source": {image.source for image in mine}}
+    return {"backend": arm.backend, **{key: "; ".join(sorted(words - {""})) for key, words in said.items()}}
+
+
+def _stated(value: Any) -> Any:
+    """Without the keys of objects that are null, as the contract of results.json asks."""
+    if isinstance(value, dict):
+        return {key: _stated(item) for key, item in value.items() if item is not None}
+    return [_stated(item) for item in value] if isinstance(value, list) else value
 
 
 def funnel(manifest: Sequence[Image], cases: Counter[tuple[str, str, str]]) -> list[dict[str, Any]]:

@@ -16,7 +16,9 @@ from lungeval.records import ScoredReading, read_rows
 from lungeval.runs import Run
 from lungeval.seal import open_key
 
-VOLATILE = {"versions", "version", "protocol", "blinding", "stand_ins", "arms", "funnel", "limitations", "ribbon"}
+VOLATILE = {
+    "versions", "version", "protocol", "blinding", "stand_ins", "arms", "funnel", "limitations", "ribbon", "extractors",
+}  # fmt: skip
 """Keys of `results.json: run` that may differ between equal studies."""
 
 

@@ -175,7 +175,7 @@ def test_metric_objects(name):
         assert word not in metric.method
     real, fake = sets(30, 20, 4)
     measured = metric.compute(real, fake)
-    assert (measured.value, measured.reason) == (CALLS[name](real, fake), None)
+    assert (measured.value, measured.reason) == (CALLS[name](real, fake), "no interval is computed for this distance")
     assert measured.method == metric.method
     assert measured.source == metric.source
     few = metric.compute(real, fake[:1])
@@ -184,12 +184,13 @@ def test_metric_objects(name):
         CALLS[name](real, fake[:1])
 
 
-def test_frechet_names_its_limit_and_kernel_has_none():
+def test_a_value_without_an_interval_says_so_after_what_limits_it():
     real, fake = sets(30, 20, 25)
     assert FrechetMetric().compute(real, fake).reason == (
-        "rank-deficient covariance (n = 20, d = 25): biased upward; compare only at equal n"
+        "rank-deficient covariance (n = 20, d = 25): biased upward; compare only at equal n; "
+        "no interval is computed for this distance"
     )
-    assert KernelMetric().compute(real, fake).reason is None
+    assert KernelMetric().compute(real, fake).reason == "no interval is computed for this distance"
 
 
 @pytest.mark.parametrize("metric", [FrechetMetric, KernelMetric])

@@ -19,10 +19,12 @@ import reporting_study as study
 
 from lungeval.errors import LungevalError
 from lungeval.records import Estimate, Scope, ScoredReading, estimates_of, to_json
-from lungeval.reporting import document, drawing, gallery, heatmaps, packing, words
+from lungeval.reporting import document, drawing, gallery, headline, heatmaps, methods, packing, words
+from lungeval.reporting.counts import counts_text
 from lungeval.reporting.document import build, write
 from lungeval.reporting.findings import Findings
 from lungeval.reporting.forests import Point, forest
+from lungeval.reporting.provenance import rebuilt_by
 from lungeval.reporting.sections import TABLE_FILES, all_sections
 from lungeval.reporting.tables import all_tables, tables
 from lungeval.statistics.analysis import Settings, analyse
@@ -112,7 +114,7 @@ def test_size_of_six_readers_and_120_images() -> None:
 def test_tables_hold_the_numbers_of_the_results() -> None:
     results, rows = study.results(), study.readings()
     files = tables(results, rows)
-    assert set(files) == set(TABLE_FILES)
+    assert set(files) == set(TABLE_FILES) - {"accuracy.csv"}
     estimates = estimates_of(results["estimates"] + results["image_metrics"])
     long = rows_of(files["estimates.csv"])
     assert len(long) == len(estimates)
@@ -258,15 +260,281 @@ def test_nothing_at_all_still_makes_a_page() -> None:
 
 
 def test_small_cells_print_counts_and_the_interval_only() -> None:
-    rows = study.readings(6)
-    results = study.results(6)
-    table = all_tables(Findings(results, rows))["conditions"]
-    assert all(row.small for row in table.rows)
-    shown = table.html("human")["rows"][0][2]
-    assert shown["main"] == ""
-    assert shown["interval"]
-    assert rows_of(table.csv())[0]["value"]
-    assert "fakes called fake" in str(table.rows[0].cells[4])
+    rows, results = study.readings(6), study.results(6)
+    findings = Findings(results, rows)
+    found = findings.mean("balanced_accuracy", "human", arm="archive-gan", modality="xray", condition="covid_19")
+    assert found is not None
+    assert found.value is not None
+    table = all_tables(findings)["conditions"]
+    shown = table.html("human")["rows"][1]
+    assert (shown[0]["main"], shown[1]["main"], shown[2]["main"]) == ("X-ray, COVID-19", "archive-gan", "")
+    assert shown[2]["interval"] == words.interval(found.low, found.high, "percent")
+    assert shown[3]["main"] == "18"
+    assert re.fullmatch(r"fakes called fake \d+/12( \(\d+ unsure\))?, reals called real \d+/24.*", shown[4]["main"])
+    line = rows_of(table.csv())[1]
+    assert (line["arm"], line["value"]) == ("archive-gan", "")
+    assert float(line["value_low"]) == found.low
+    assert "under 20 cases" in line["value_reason"]
+    made = all_sections(findings, all_tables(findings), {}, "")
+    figure = next(f for s in made for f in s.figures() if f.id == "figure-conditions-human")
+    assert {trace["mode"] for trace in figure.spec["data"]} == {"lines"}
+    assert 100 * found.value not in [x for trace in figure.spec["data"] for x in trace["x"]]
+    assert f"{100 * found.value:.1f}%" not in json.dumps(figure.spec)
+    care = headline.care(findings, "human", first=False)
+    assert any("archive-gan: under 20 cases" in line and "X-ray / COVID-19 (18)" in line for line in care)
+
+
+def tiny() -> tuple[dict[str, Any], list[ScoredReading]]:
+    """A study in which every arm is small: nine cases in one cell."""
+    rows = [row for row in study.readings(3) if row.condition == "covid_19"]
+    results = study.results(3)
+    results["estimates"] = json.loads(to_json(analyse(rows, Settings())))
+    results["run"]["cells"] = results["run"]["cells"][:1]
+    results["run"]["limitations"] = []
+    return results, rows
+
+
+def test_a_small_arm_shows_no_value_anywhere() -> None:
+    results, rows = tiny()
+    findings = Findings(results, rows)
+    body = own_text(build(results, rows))
+    for arm in study.ARMS:
+        found = findings.headline("human", arm)
+        assert found is not None
+        assert found.value is not None
+        assert words.interval(found.low, found.high, "percent") in body
+    for name in ("found", "policies", "confusion", "readers"):
+        part = body.split(f'<section id="{name}"')[1].split("</section>")[0]
+        part = re.sub(r"<p class=\"(?:speaks|lead)\">.*?</p>|<li><span class=\"name\">Answers given.*?</li>", "", part)
+        part = re.sub(
+            r'<text class="small middle"[^>]*>[^<]*</text>|95% interval|<div class="figure".*?</div>', "", part
+        )
+        assert not re.findall(r"\d+(?:\.\d+)?%", part), name
+    svg = re.findall(r'<svg class="headline".*?</svg>', body, flags=re.S)[0]
+    assert "stroke-linecap" in svg
+    assert "<circle" not in svg
+    assert re.search(r"fakes \d/6, reals \d+/12", svg)
+    for name in ("headline", "policies", "readers"):
+        table = all_tables(findings)[name]
+        for line in rows_of(table.csv()):
+            for column in table.columns:
+                if column.interval:
+                    assert line[column.key] == ""
+                    assert "under 20 cases" in line[f"{column.key}_reason"]
+    assert {row.cells[4] for row in all_tables(findings)["headline"].rows} == {9}
+
+
+def test_small_parts_are_named_once() -> None:
+    results, rows = tiny()
+    findings = Findings(results, rows)
+    assert any(line.startswith("archive-gan: 9 cases") for line in headline.care(findings, "human", first=True))
+    said = ["archive-gan, xray/covid_19: 9 cases; under 20, counts and intervals only."]
+    results["run"]["limitations"] = said
+    care = headline.care(Findings(results, rows), "human", first=True)
+    assert [line for line in care if line.startswith("archive-gan")] == said
+    assert any(line.startswith("pixel-diffusion: 9 cases") for line in care)
+
+
+def test_counts_follow_the_policy_and_agree_with_the_estimates() -> None:
+    findings = Findings(study.results(), study.readings())
+    place = ("pixel-diffusion", "xray", "covid_19")
+    rows = findings.group("human", *place)
+    seen = 0
+    for estimand, policy in (
+        ("sensitivity", "excluded"), ("sensitivity", "wrong"), ("specificity", "excluded"), ("fool_rate", None)
+    ):  # fmt: skip
+        found = findings.mean(estimand, "human", policy=policy, arm=place[0], modality=place[1], condition=place[2])
+        assert found is not None
+        assert found.k is not None
+        seen += 1
+        assert counts_text(rows, estimand, policy).endswith(f" {found.k:.0f}/{found.n_readings}")  # type: ignore[arg-type]
+    assert seen == 4
+    unsure = [row for row in rows if row.truth == "fake" and row.label == "unsure"]
+    assert unsure
+    assert f"({len(unsure)} unsure)" in counts_text(rows, "sensitivity", "half", long=True)
+    assert counts_text(rows, "dprime", "excluded") == ""
+
+
+def test_headline_is_the_primary_estimate_and_names_readers_who_answered() -> None:
+    rows = [row for row in study.readings(15, ("h1", "h2", "h3", "h4", "h5")) if row.reader != "h5"]
+    results = study.results(15, ("h1", "h2", "h3", "h4", "h5"))
+    results["estimates"] = json.loads(to_json(analyse(rows, Settings())))
+    page = build(results, rows)
+    assert "Four human readers" in page
+    assert "Five" not in own_text(page).replace("a rehearsal with five", "").split('id="conditions"')[0]
+    assert "No answers came from h5." in page
+    assert "h5 (human, no answers)" in page
+    assert "h5" not in {str(row.cells[0]) for row in all_tables(Findings(results, rows))["readers"].rows}
+    assert "these 4 readers" in page
+    for estimate in results["estimates"]:
+        scope = estimate["scope"]
+        if estimate["estimand"] == "balanced_accuracy" and estimate.get("inference") and "condition" not in scope:
+            whole = scope.get("arm") == "archive-gan" and estimate["policy"] == "half"
+            primary = whole and estimate["inference"] == "readers_like_these"
+            estimate["role"] = "primary" if primary else "secondary"
+    findings = Findings(results, rows)
+    found = findings.headline("human", "archive-gan")
+    assert found is not None
+    assert (found.role, found.inference) == ("primary", "readers_like_these")
+    assert findings.headline_inference("human", "pixel-diffusion") == "readers_like_these"
+    assert "readers like these 4" in build(results, rows)
+    for estimate in results["estimates"]:
+        estimate["role"] = "secondary"
+    assert Findings(results, rows).headline_inference("human", "archive-gan") == "these_readers"
+
+
+def test_methods_name_the_methods_of_the_estimates() -> None:
+    results = study.results()
+    for estimate in results["estimates"]:
+        if estimate["role"] == "primary" and estimate["scope"].get("arm") == "archive-gan":
+            estimate |= {"method": "a method of its own at 9.3 cases", "source": "A book"}
+    text = methods.paragraph(Findings(results, study.readings()), "human")
+    assert "that of archive-gan speaks of these 2 readers (95%): a method of its own at the effective number" in text
+    assert "that of pixel-diffusion speaks of these 2 readers" in text
+    assert "for Cohen's kappa between two readers, Cohen's kappa, unweighted" in text
+    assert "Fleiss, Cohen & Everitt 1969" in text
+    assert re.search(r"for d′ and criterion c, [^\[]*delta-method normal interval", text)
+    assert "9.3" not in text
+    rows = study.readings(15, ("h1",))
+    one = methods.paragraph(Findings(study.results(15, ("h1",)), rows), "human")
+    assert "speaks of this one reader" in one
+    assert "these readers" not in one
+
+
+def test_label_table_claims_nothing_about_the_collection() -> None:
+    results, rows = study.labels_only()
+    results["run"]["readers"] = [
+        {"id": name, "kind": "imported", "planned": 90, "answered": 90} for name in study.READERS
+    ]
+    cut = sorted({row.case for row in rows})[:10]
+    rows = [row for row in rows if not (row.reader == "h1" and row.case in cut)]
+    text = methods.paragraph(Findings(results, rows), "imported")
+    assert "Five readers labelled lung images as real, fake or unsure; each read between 80 and 90 images, 90" in text
+    body = own_text(build(results, rows))
+    for claim in ("independently", "blinded", "plans complete", "of 450"):
+        assert claim not in body
+    part = build(results, rows).split('<section id="provenance"')[1]
+    assert "lungeval analyse labels.csv<" in part
+    assert "lungeval report" not in part.split("<footer")[0]
+    results["run"] |= {"name": "my labels", "analysis": {"primary": "accuracy", "unsure": "half", "alpha": 0.05}}
+    assert rebuilt_by(results["run"]) == "lungeval analyse 'my labels.csv' --primary accuracy"
+    human = methods.paragraph(Findings(study.results(), study.readings()), "human")
+    assert "independently labelled lung images as real, fake or unsure; each read the same 120 images" in human
+    simulated = methods.paragraph(Findings(study.results(), study.readings()), "simulated")
+    assert "independently" not in simulated
+    assert "look at no image" in simulated
+
+
+def test_unsure_is_not_spoken_of_where_it_was_not_offered() -> None:
+    rows = [row.model_copy(update={"label": "real"}) if row.label == "unsure" else row for row in study.readings()]
+    results = study.results()
+    results["run"]["answers"]["unsure"] = False
+    results["estimates"] = json.loads(to_json(analyse(rows, Settings(labels=("real", "fake")))))
+    page = build(results, rows)
+    body = own_text(page).split('class="terms"')[0]
+    assert "unsure" not in body.lower()
+    assert section_ids(page)[3] == "accuracy"
+    files = tables(results, rows)
+    assert "policies.csv" not in files
+    assert set(rows_of(files["accuracy.csv"])[0]) == {
+        "reader_kind", "arm", "estimand", "value", "value_low", "value_high", "value_reason"
+    }  # fmt: skip
+    assert "over the answers real and fake" in body
+    assert Findings(results, rows).chance() == 0.5
+
+
+def frechet(name: str, value: float, n: int, subset: str | None = None) -> Estimate:
+    return Estimate(
+        estimand=f"frechet[{name}]", scope=Scope(arm="gan", extractor=name, subset=subset), value=value,
+        n_real=n, n_fake=n, method="m", source="s",
+    )  # fmt: skip
+
+
+def cards_of(*rows: Estimate) -> list[tuple[str, str, str]]:
+    found = Findings({"run": {}, "image_metrics": json.loads(to_json(list(rows)))}, [])
+    return [(card["title"], card["value"], card["text"]) for card in headline._metrics(found)]
+
+
+def test_frechet_card_keeps_extractors_and_numbers_apart() -> None:
+    made = cards_of(frechet("one", 10.0, 50), frechet("one", 20.0, 50), frechet("two", 900.0, 50))
+    assert made == [
+        ("Fréchet distance, one", "10.0–20.0", "2 comparisons, 50 fakes and 50 reals each"),
+        ("Fréchet distance, two", "900.0", "gan, 50 fakes and 50 reals"),
+    ]
+    assert cards_of(frechet("one", 10.0, 50), frechet("one", 20.0, 40))[0][1:] == ("n unequal", "see Image metrics")
+    both = cards_of(frechet("one", 10.0, 50), frechet("one", 99.0, 50, "unmatched"))
+    assert both == [("Fréchet distance, one", "10.0", "gan, 50 fakes and 50 reals")]
+    most = cards_of(frechet("one", 10.0, 50), frechet("one", 20.0, 50), frechet("one", 5.0, 9))
+    assert most[0][1:] == ("10.0–20.0", "2 of 3 comparisons, 50 fakes and 50 reals each")
+
+
+def test_negative_kappas_have_an_end_of_the_scale() -> None:
+    results = study.results()
+    pair = next(
+        e for e in results["estimates"] if e["estimand"] == "cohen_kappa" and e["scope"]["readers"] == ["s1", "s2"]
+    )
+    pair["value"] = -0.4
+    figure = heatmaps.triangle(Findings(results, study.readings()), "simulated", "x")
+    assert figure is not None
+    drawn = figure.spec["data"][0]
+    assert (drawn["zmin"], drawn["zmax"]) == (-1, 1)
+    assert drawn["colorscale"][1][0] == 0.5
+    assert drawn["colorscale"][0][1] != drawn["colorscale"][2][1]
+    assert "−0.40" in [text for line in drawn["text"] for text in line]
+
+
+def test_unmatched_arms_keep_their_mark_and_their_own_fakes() -> None:
+    rows = []
+    for row in study.readings():
+        if row.arm == "archive-gan" and row.condition == "covid_19":
+            row = row.model_copy(update={"condition": "any"})
+        rows.append(row)
+    results = study.results()
+    results["estimates"] = json.loads(to_json(analyse(rows, Settings())))
+    findings = Findings(results, rows)
+    table = {(r.kind, *r.cells[:2]): r for r in all_tables(findings)["conditions"].rows}
+    row = table["human", "X-ray, any condition", "archive-gan (unmatched)"]
+    assert row.cells[3] == 15 + 60
+    fakes, reals = (int(n) for n in re.findall(r"/(\d+)", str(row.cells[4])))
+    assert (fakes, reals) == (2 * 15, 2 * 60)
+    body = own_text(build(results, rows))
+    assert "archive-gan (unmatched)" in body
+    assert "archive-gan (unmatched), and all reals of its modality" in body
+    assert "fakes (some of no given condition)" in body
+
+
+def test_shares_of_all_readings_say_so_with_their_reason() -> None:
+    results = study.results()
+    for estimate in results["estimates"]:
+        if estimate["scope"].get("readers") and "value" in estimate:
+            estimate["method"] = "share of all readings (readers weighted by how many they read); cluster-based t"
+            estimate["reason"] = "readers' loads differ"
+    findings = Findings(results, study.readings())
+    policies = all_tables(findings)["policies"].html("human")
+    assert policies["rows"][0][1]["main"] == "Sensitivity, share of all readings"
+    assert policies["notes"] == ["readers' loads differ"]
+    card = headline.block(findings, "human", first=True)
+    assert card["sentences"][0]["tail"] == "readers' loads differ"
+    assert "share of all readings" in card["speaks"]
+    assert "share of all readings" in card["picture"]
+
+
+def test_undefined_rows_for_readers_like_these_are_not_printed() -> None:
+    results = study.results(15, ("h1",))
+    kept = [e for e in results["estimates"] if e.get("inference") != "these_readers"]
+    assert any(e.get("inference") == "readers_like_these" and "value" not in e for e in kept)
+    results["estimates"] = kept
+    found = Findings(results, study.readings(15, ("h1",))).mean("balanced_accuracy", "human", arm="archive-gan")
+    assert found is not None
+    assert found.scope.reader == "h1"
+
+
+def test_extractors_are_in_the_provenance() -> None:
+    results = study.results()
+    results["run"]["extractors"] = [{"name": "efficientnet-lite0", "weights": "sha256 abc", "size": 1280}]
+    part = build(results, study.readings()).split('<section id="provenance"')[1]
+    assert "Extractor efficientnet-lite0" in part
+    assert "weights sha256 abc, size 1280" in part
 
 
 def test_one_reader_has_a_headline_of_their_own() -> None:
@@ -322,7 +590,7 @@ def test_packed_estimates_are_whole() -> None:
 def test_write_is_whole_and_removes_tables_that_are_gone(tmp_path: Path) -> None:
     written = write(tmp_path, study.results(), study.readings())
     assert written[0] == tmp_path / "report.html"
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == set(TABLE_FILES)
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == set(TABLE_FILES) - {"accuracy.csv"}
     (tmp_path / "tables" / "mine.txt").write_text("kept", encoding="utf-8")
     results, rows = study.labels_only()
     write(tmp_path, results, rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 import time
 
@@ -12,9 +14,15 @@ from hypothesis import strategies as st
 
 from lungeval.errors import LungevalError
 from lungeval.records import LABELS, ScoredReading, to_json
+from lungeval.statistics.agreement import cohen_kappa
 from lungeval.statistics.analysis import Settings, analyse
+from lungeval.statistics.detection import detect
 from lungeval.statistics.estimands import ESTIMANDS, POLICY_TITLES, PRIMARIES
-from lungeval.statistics.proportions import wilson
+from lungeval.statistics.pairs import pair_estimates
+from lungeval.statistics.proportions import weighted_mean, widened, wilson
+from lungeval.statistics.scopes import parts_of
+from lungeval.statistics.shares import Share
+from lungeval.statistics.tables import tabulate
 
 few = settings(max_examples=6, derandomize=True, deadline=None)
 small = settings(max_examples=25, derandomize=True, deadline=None)
@@ -90,7 +98,7 @@ def test_policies_and_denominators_by_hand():
     }  # fmt: skip
     for (estimand, policy), (k, n) in expected.items():
         row = pick(found, estimand, policy=policy, reader="r1")
-        assert (row.k, row.n_readings) == (k, n), estimand
+        assert (row.k, row.n_readings) == (None if policy == "half" else k, n), estimand
         assert row.value == pytest.approx(k / n)
         assert row.inference is None
         if policy != "half":
@@ -109,6 +117,13 @@ def test_a_mean_over_two_readers_is_all_hits_over_all_readings():
     assert (row.k, row.n_readings, row.n_cases, row.n_readers) == (10, 12, 8, 2)
     assert row.value == pytest.approx(10 / 12)
     assert row.scope.readers == ("r1", "r2")
+    # r1 read twice as many as r2: the readers' own shares are 1 and 1/2
+    assert row.method.startswith("share of all readings (readers weighted by how many they read); cluster-based t")
+    assert row.reason == (
+        "readers' loads differ: this is the share of all readings, not the mean of the readers' own shares (0.750)"
+    )
+    even = analyse(rows_of("r1", "fake", "ffffff") + rows_of("r2", "fake", "ffrr--"), Settings())
+    assert pick(even, "sensitivity", policy="wrong", inference="these_readers").reason is None
 
 
 def test_cells_have_equal_weights_and_an_arm_its_own_cells():
@@ -125,10 +140,15 @@ def test_cells_have_equal_weights_and_an_arm_its_own_cells():
     assert pick(found, "specificity", policy="wrong", reader="r1", arm="g2").value == pytest.approx(0.5)
     both = pick(found, "specificity", policy="wrong", reader="r1", arm="g1")
     assert both.value == pytest.approx((0.5 + 0.875) / 2)
-    # its interval is Wilson's at 2^2 / (1/4 + 1/8) = 10.67 effective cases
-    limits = wilson(both.value * 4 / 0.375, 4 / 0.375)
+    # its interval is MOVER's over Wilson's of 2/4 and of 7/8, joined with Wilson's at 1 / (1/16 + 1/32) = 10 2/3 cases
+    # (3.3 misses are due, under 5), and it is no k out of n
+    limits = widened(weighted_mean([wilson(2, 4), wilson(7, 8)], [0.5, 0.5]), [4, 8], [0.5, 0.5])
     assert (both.low, both.high) == (pytest.approx(limits.low), pytest.approx(limits.high))
-    assert "10.67 effective" in both.method
+    assert both.method == "mean over 2 cells with equal weights; MOVER over the cells' own Wilson limits, " + (
+        "not narrower than Wilson's near 0 and 1"
+    )
+    assert "Zou & Donner 2008" in both.source
+    assert (both.k, both.n_readings) == (None, 12)
     one = pick(found, "fool_rate", reader="r1", arm="g1", modality="xray", condition="b")
     assert (one.k, one.n_readings) == (1, 2)
     # the arms of a cell together
@@ -149,11 +169,184 @@ def test_a_fake_of_any_condition_stands_beside_all_reals_of_its_modality():
     assert "all reals of their modality" in row.reason
     assert pick(found, "fool_rate", reader="r1", arm="g1", subset="unmatched").k == 2
     assert pick(found, "specificity", policy="wrong", reader="r1", arm="g2").value == pytest.approx((1 + 0) / 2)
-    # Over all: cells xray/a 4/4, xray/any 6/8, xray/b 2/4, ct/a 0/4; reals of xray serve twice, so clusters repeat.
+    # Over all: cells xray/a 4/4, xray/any 6/8, ct/a 0/4; xray/b has no fakes, but its reals stand beside those of any.
+    # Reals of xray/a serve twice, so clusters repeat.
     overall = pick(found, "specificity", policy="wrong", reader="r1")
-    assert overall.value == pytest.approx((1 + 6 / 8 + 2 / 4 + 0) / 4)
+    assert overall.value == pytest.approx((1 + 6 / 8 + 0) / 3)
     assert overall.n_readings == 12
     assert "cluster-based t" in overall.method
+    assert overall.reason.startswith("cells left out: no fakes in xray × b; fakes of no given condition")
+
+
+def random_table(seed):
+    """A table of random cells: some of reals only, some of fakes of any condition, one to three readers."""
+    rng = random.Random(seed)
+    rows = []
+    for modality in ("ct", "xray"):
+        for condition in ("a", "b", "any"):
+            cases = [(arm, i) for arm in ("g1", "g2") for i in range(rng.choice([0, 0, 2, 3]))]
+            cases += [] if condition == "any" else [("real", i) for i in range(rng.choice([1, 2, 4]))]
+            rows += [
+                ScoredReading(
+                    reader=f"r{r}", case=f"{modality}{condition}{arm}{i}", truth="real" if arm == "real" else "fake",
+                    label=rng.choice(["real", "real", "fake", "fake", "unsure"]), arm=arm, modality=modality,
+                    condition=condition,
+                )
+                for arm, i in cases for r in range(1 + seed % 3)
+            ]  # fmt: skip
+    return rows
+
+
+def test_balanced_accuracy_is_the_mean_of_sensitivity_and_specificity_everywhere():
+    seen = noted = 0
+    for seed, policy in itertools.product(range(30), ("half", "excluded")):
+        (table,) = tabulate(random_table(seed))
+        for part in parts_of(table):
+            rows, sens, spec, unsure = (
+                Share(table, part, name, None if name == "unsure_rate" else policy, None, Settings()).estimates()
+                for name in ("balanced_accuracy", "sensitivity", "specificity", "unsure_rate")
+            )
+            for row, *others in zip(rows, sens, spec, unsure, strict=True):
+                if row.value is None:
+                    continue
+                assert row.value == pytest.approx((others[0].value + others[1].value) / 2, abs=1e-12)
+                assert policy == "excluded" or (others[2].n_fake, others[2].n_real) == (row.n_fake, row.n_real)
+                seen += 1
+                noted += all("cells left out: no fakes in" in (each.reason or "") for each in (row, *others))
+    assert seen > 300
+    assert noted > 20
+
+
+def test_a_study_of_reals_alone_keeps_its_specificity():
+    rows = rows_of("r1", "real", "rrrf", "a", condition="a") + rows_of("r1", "real", "rrff", "b", condition="b")
+    row = pick(analyse(rows, Settings()), "specificity", policy="wrong", reader="r1")
+    assert (row.value, row.reason) == (pytest.approx((0.75 + 0.5) / 2), None)
+
+
+def cells_of(*counts, reader="r1"):
+    """Rows of one arm in cells a, b, …: hits and misses of fakes, right and wrong of reals."""
+    rows = []
+    for name, (hits, misses, right, wrong) in zip("abc", counts, strict=False):
+        where = {"modality": "ct", "condition": name}
+        rows += rows_of(reader, "fake", "f" * hits + "r" * misses, name, arm="g", **where)
+        rows += rows_of(reader, "real", "r" * right + "f" * wrong, name, **where)
+    return rows
+
+
+def test_detection_and_kappa_over_cells_are_means_of_the_cells():
+    # cell b has 8 cases: no value of its own, but it enters the mean; its 4 of 4 hits are corrected inside the cell
+    found = analyse(cells_of((8, 2, 7, 3), (4, 0, 3, 1)), Settings())
+    one, two = detect(8, 10, 3, 10), detect(4, 4, 1, 4)
+    row = pick(found, "dprime", reader="r1")
+    assert row.value == pytest.approx((one.dprime + two.dprime) / 2, abs=1e-12)
+    assert row.se == pytest.approx(math.hypot(one.dprime_se, two.dprime_se) / 2, abs=1e-12)
+    assert row.high - row.value == pytest.approx(1.959963984540054 * row.se, abs=1e-12)
+    assert row.method.startswith("mean over 2 cells with equal weights; ")
+    assert "log-linear correction" in row.method
+    assert row.source.count("Macmillan") == 1
+    assert "Hautus" in row.source
+    assert pick(found, "criterion", reader="r1").value == pytest.approx((one.criterion + two.criterion) / 2, abs=1e-12)
+    kappa = pick(found, "kappa_truth", reader="r1")
+    cells = [cohen_kappa([[7, 3], [2, 8]]), cohen_kappa([[3, 1], [0, 4]])]
+    assert kappa.value == pytest.approx((cells[0].value + cells[1].value) / 2, abs=1e-12)
+    assert kappa.se == pytest.approx(math.hypot(cells[0].se, cells[1].se) / 2, abs=1e-12)
+    below = [max(1.959963984540054 * cell.se, cell.value - cell.low) for cell in cells]
+    assert kappa.low == pytest.approx(kappa.value - math.hypot(*below) / 2, abs=1e-9)
+    assert "widened to Wilson's" in kappa.method
+    small_cell = pick(found, "dprime", reader="r1", modality="ct", condition="b")
+    assert (small_cell.value, small_cell.n_cases) == (None, 8)
+    assert pick(found, "dprime", reader="r1", arm="g").value == row.value
+
+
+def test_detection_is_undefined_where_a_cell_is_and_names_it():
+    rows = cells_of((8, 2, 7, 3), (4, 0, 3, 1))
+    unsure = [
+        row.model_copy(update={"label": "unsure"}) if row.condition == "b" and row.truth == "real" else row
+        for row in rows
+    ]
+    row = pick(analyse(unsure, Settings()), "dprime", reader="r1")
+    assert (row.value, row.reason) == (None, "no real case was called real or fake in ct × b")
+    lone = rows + rows_of("r1", "fake", "ffr", "c", arm="g", modality="ct", condition="c")
+    row = pick(analyse(lone, Settings()), "dprime", reader="r1")
+    assert row.value == pick(analyse(rows, Settings()), "dprime", reader="r1").value
+    assert row.reason == "cells left out: no reals in ct × c"
+    constant = pick(analyse(cells_of((8, 2, 7, 3), (4, 0, 0, 4)), Settings()), "kappa_truth", reader="r1")
+    assert (constant.value, constant.low) == (pytest.approx(0.25), None)
+    assert "single label" in constant.reason
+    assert constant.reason.endswith("in ct × b")
+    assert "Fleiss" not in constant.source
+
+
+def test_a_mean_of_own_values_counts_only_the_readers_who_have_one():
+    rows = cells_of((8, 2, 7, 3), (4, 1, 3, 2)) + rows_of("r1", "real", "rrf", "c", modality="ct", condition="c")
+    rows += cells_of((6, 4, 7, 3), (3, 2, 4, 1), reader="r2")
+    # r3 never says fake in cell b, nor decides on its reals: no value, whatever the readings of cell a
+    never = cells_of((8, 2, 7, 3), (0, 5, 5, 0), reader="r3")
+    never = [row.model_copy(update={"label": "unsure"}) if row.case.startswith("breal") else row for row in never]
+    found = analyse(rows + never, Settings())
+    row = pick(found, "false_discovery_rate", inference="these_readers")
+    own = [pick(found, "false_discovery_rate", reader=reader) for reader in ("r1", "r2", "r3")]
+    assert row.value == pytest.approx((own[0].value + own[1].value) / 2)
+    assert (own[2].value, row.n_readers, row.scope.readers) == (None, 2, ("r1", "r2"))
+    assert row.n_readings == own[0].n_readings + own[1].n_readings
+    assert row.method == "mean over 2 cells with equal weights; mean of the readers' own values, each with equal weight"
+    assert (row.k, row.low) == (None, None)
+    assert "undefined for 1 of 3 readers" in row.reason
+    assert "cells left out: no fakes in ct × c" in row.reason
+    assert "Wilson" not in row.source
+    dprime = pick(found, "dprime", inference="these_readers")
+    assert dprime.method == row.method
+    assert "cells left out: no fakes in ct × c" in dprime.reason
+    assert (dprime.n_readings, dprime.n_readers, dprime.n_cases) == (60, 2, 30)
+    wide = [row.model_copy(update={"condition": "any"}) if row.truth == "fake" else row for row in rows]
+    mean = pick(analyse(wide, Settings()), "dprime", inference="these_readers")
+    assert "all reals of their modality" in mean.reason
+    more = wide + rows_of("r1", "fake", "frffr", "h", arm="h", modality="ct", condition="b")
+    shared = pick(analyse(more, Settings()), "dprime", reader="r1")
+    assert "cells that share cases are taken as independent" in shared.reason
+
+
+def test_sources_are_those_of_what_was_computed():
+    found = analyse(study(readers=3), Settings())
+    for row in found:
+        if row.low is None:
+            assert not any(word in row.source for word in ("Wilson", "Gallas", "Cochran", "Fleiss", "Zou")), row
+            continue
+        assert ("Wilson" in row.source) == ("Wilson" in row.method), row
+        assert ("Cochran" in row.source) == ("cluster-based" in row.method), row
+        assert ("Gallas" in row.source) == ("crossed" in row.method), row
+        assert ("wider of the two" in row.source) == (" joined with" in row.method or "wider than" in row.method), row
+
+
+def test_a_crowd_is_paired_over_all_cases_only_and_quickly():
+    rng = random.Random(4)
+    cases = [(f"c{c}", "fake" if c % 2 else "real", f"p{c // 4}") for c in range(60)]
+    rows = [
+        ScoredReading(reader=f"r{r}", case=case, truth=truth, label=rng.choice(["real", "unsure", "fake", None]),
+                      patient=patient)
+        for r in range(120) for case, truth, patient in cases
+    ]  # fmt: skip
+    (table,) = tabulate(rows)
+    start = time.process_time()
+    found = pair_estimates(table, Settings())
+    assert time.process_time() - start < 6
+    assert len(found) == 120 * 119 // 2
+    assert {row.scope.subset for row in found} == {None}
+    labels = {(row.reader, row.case): row.label for row in rows if row.label}
+    for row in found[::997]:
+        one, two = row.scope.readers
+        both = [case for case in cases if (one, case[0]) in labels and (two, case[0]) in labels]
+        square = np.zeros((3, 3), dtype=int)
+        for case, _, _ in both:
+            square[LABELS.index(labels[one, case]), LABELS.index(labels[two, case])] += 1
+        expected = cohen_kappa(square)
+        assert (row.value, row.low, row.high) == (expected.value, expected.low, expected.high)
+        assert (row.n_cases, row.n_clusters) == (len(both), len({patient for _, _, patient in both}))
+        assert row.n_fake == sum(truth == "fake" for _, truth, _ in both)
+        assert row.reason == "cases of one cluster are taken as independent"
+    thirty = {row.reader for row in rows[: 30 * 60]}
+    (few_readers,) = tabulate([row for row in rows if row.reader in thirty])
+    assert {row.scope.subset for row in pair_estimates(few_readers, Settings())} == {None, "fakes", "reals"}
 
 
 def test_clusters_of_several_cases_are_not_counted_as_independent():
@@ -184,6 +377,12 @@ def test_repeats_serve_agreement_with_oneself_alone():
     same = pick(found, "intra_reader_agreement", reader="r1")
     assert (same.k, same.n_readings) == (30, 40)
     assert (same.low, same.high) == (wilson(30, 40).low, wilson(30, 40).high)
+    second = [row.model_copy(update={"reader": "r2"}) for row in main + again[:20]]
+    both = pick(analyse(main + again + second, Settings()), "intra_reader_agreement", inference="these_readers",
+                readers=("r1", "r2"))  # fmt: skip
+    assert (both.k, both.n_readings) == (40, 60)
+    assert both.method.startswith("share of all readings (readers weighted by how many they read); ")
+    assert "the readers' own shares (0.625)" in both.reason
     kappa = pick(found, "intra_reader_kappa", reader="r1")
     assert kappa.value == 0.0
     assert "single label" in kappa.reason
@@ -238,8 +437,13 @@ def test_one_reader_has_no_interval_for_readers_like_these():
     like = pick(found, "sensitivity", policy="wrong", inference="readers_like_these")
     assert (fixed.low, fixed.high, fixed.value) == (own.low, own.high, own.value)
     assert fixed.scope.readers == ("r1",)
-    assert (like.value, like.low) == (0.5, None)
-    assert "one reader" in like.reason
+    assert (like.value, like.low, like.k) == (None, None, None)
+    assert like.reason.startswith("one reader: ")
+    repeats = [row.model_copy(update={"presentation": "repeat"}) for row in rows_of("r1", "fake", "ffrr")]
+    again = analyse(rows_of("r1", "fake", "ffrr") + repeats, Settings())
+    like = pick(again, "intra_reader_agreement", inference="readers_like_these", readers=("r1",))
+    assert (like.value, like.low, like.k) == (None, None, None)
+    assert like.reason.startswith("one reader: ")
 
 
 def test_a_reader_who_skipped_a_cell_is_scored_on_the_rest():
@@ -370,14 +574,37 @@ def test_kinds_of_readers_are_never_pooled():
 def test_roles(readers, headline):
     found = analyse(study(readers=readers), Settings(unsure="wrong"))
     primary = [row for row in found if row.role == "primary"]
-    assert {row.scope.arm for row in primary} == {None, "g1", "g2"}
-    assert len(primary) == 3
+    assert {row.scope.arm for row in primary} == {"g1", "g2"}
+    assert len(primary) == 2
     for row in primary:
         assert (row.estimand, row.policy, row.inference) == ("balanced_accuracy", "wrong", headline)
         assert row.scope.reader is None
         assert row.scope.condition is None
     for row in found:
         assert (row.role == "exploratory") == (row.scope.condition is not None)
+
+
+@pytest.mark.parametrize(("arms", "primary"), [(("g1",), {None, "g1"}), (("",), {None}), (("g1", "g2"), {"g1", "g2"})])
+def test_only_a_study_of_one_arm_has_an_overall_primary(arms, primary):
+    found = analyse(study(arms=arms), Settings())
+    assert {row.scope.arm for row in found if row.role == "primary"} == primary
+
+
+def test_readers_are_those_who_read_both_sides_of_every_cell_and_the_role_follows_them():
+    rows = study(readers=6, arms=("g1", "g2"), seed=3)
+    half = [row for row in rows if row.arm != "g2" or row.reader in ("r0", "r1", "r2")]
+    found = analyse(half, Settings())
+    primary = {row.scope.arm: row for row in found if row.role == "primary"}
+    assert (primary["g1"].inference, primary["g1"].n_readers) == ("readers_like_these", 6)
+    assert (primary["g2"].inference, primary["g2"].n_readers) == ("these_readers", 3)
+    assert "3 of 6 readers lack a reading on some side of some cell" in primary["g2"].reason
+    one = [row for row in rows if row.arm != "g2" or row.reader == "r0"]
+    like = pick(
+        analyse(one, Settings()), "balanced_accuracy", arm="g2", policy="half", inference="readers_like_these",
+        reader_kind="human",
+    )  # fmt: skip
+    assert (like.value, like.n_readers) == (None, 1)
+    assert "fewer than two readers have a reading on both sides" in like.reason
 
 
 def test_a_primary_that_knows_no_policy():

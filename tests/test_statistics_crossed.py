@@ -16,6 +16,7 @@ from lungeval.statistics.crossed import (
     readers_like_these,
     stratum_means,
     these_readers,
+    uneven,
 )
 from lungeval.statistics.proportions import wilson
 from lungeval.statistics.quantiles import t_quantile
@@ -209,6 +210,30 @@ def test_undefined_intervals_have_a_reason():
     torn = readers_like_these(strata_of(apart * np.array([1, 0] * 4), apart), 0.95)
     assert torn.low is None
     assert "too few readers" in torn.reason
+
+
+def test_readers_like_these_need_two_who_read_every_stratum():
+    # three readers: one read both strata, the others one each
+    counts = np.ones((2, 3, 8))
+    counts[0, 1] = counts[1, 2] = 0
+    scores = counts * np.array([1, 0, 0, 1, 1, 0, 1, 0])
+    found = readers_like_these(strata_of(scores, counts), 0.95)
+    assert (found.low, found.source) == (None, "")
+    assert "fewer than two readers" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("reads", "said"),
+    [((6, 6), None), ((6, 4), None), ((6, 3), "(0.750)"), ((6, 0), None)],
+)
+def test_uneven_loads_are_named_with_the_mean_of_the_readers_own_shares(reads, said):
+    counts, scores = np.zeros((1, 2, 6)), np.zeros((1, 2, 6))
+    for reader, n in enumerate(reads):
+        counts[0, reader, :n] = 1
+    scores[0, 0], scores[0, 1] = 1, 0.5 * counts[0, 1]
+    note = uneven(strata_of(scores, counts))
+    assert (note is None) == (said is None)
+    assert said is None or note.endswith(said)
 
 
 def test_a_reader_without_readings_does_not_count():

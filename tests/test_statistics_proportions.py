@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lungeval.statistics.proportions import wilson
+from lungeval.statistics.proportions import Proportion, weighted_mean, widened, wilson
 from lungeval.statistics.quantiles import normal_quantile, t_quantile
 
 small = settings(max_examples=60, derandomize=True, deadline=None)
@@ -59,6 +62,49 @@ def test_effective_sizes_need_not_be_whole(p, n):
 def test_what_is_no_proportion_is_refused(k, n, level):
     with pytest.raises(ValueError, match="no proportion"):
         wilson(k, n, level)
+
+
+def test_a_weighted_mean_by_hand():
+    # 2/10: (0.056682, 0.509838); 0/20: (0, 0.161125); theta = 0.1;
+    # low = 0.1 - 0.5 x 0.143318 = 0.028341; high = 0.1 + 0.5 sqrt(0.309838^2 + 0.161125^2) = 0.274614
+    found = weighted_mean([wilson(2, 10), wilson(0, 20)], [0.5, 0.5])
+    assert found.value == pytest.approx(0.1)
+    assert (found.low, found.high) == (pytest.approx(0.028341, abs=1e-6), pytest.approx(0.274614, abs=1e-6))
+    assert found.se == pytest.approx(0.5 * math.sqrt(0.2 * 0.8 / 10))
+    assert weighted_mean([wilson(2, 10)], [1.0]) == wilson(2, 10)
+    assert weighted_mean([wilson(0, 5), wilson(0, 9)], [0.5, 0.5]).se is None
+    assert weighted_mean([wilson(2, 10), wilson(0, 0)], [0.5, 0.5]) == Proportion(
+        None, None, None, None, "nothing was counted: the denominator is 0"
+    )
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ((10, 0.5), (200, 0.02)), ((10, 0.9), (60, 0.5), (20, 0.1)), ((5, 0.3), (5, 0.3)), ((10, 0.1), (80, 0.1)),
+        ((20, 0.02), (20, 0.02)), ((10, 0.02), (80, 0.02)),
+    ],
+)  # fmt: skip
+def test_the_interval_of_a_weighted_mean_covers_the_truth(cells):
+    rng = np.random.default_rng(8)
+    truth, hits, replicates = sum(p for _, p in cells) / len(cells), 0, 1500
+    for _ in range(replicates):
+        own = [wilson(float(rng.binomial(n, p)), n) for n, p in cells]
+        weights = [1 / len(cells)] * len(cells)
+        found = widened(weighted_mean(own, weights), [n for n, _ in cells], weights)
+        hits += found.low <= truth <= found.high
+    assert hits / replicates >= 0.92
+
+
+def test_widening_by_hand():
+    # 1/10 and 0/10: theta = .05, n_eff = 1 / (.25/10 + .25/10) = 20; Wilson of 1/20 is (.008881, .236131)
+    mean = weighted_mean([wilson(1, 10), wilson(0, 10)], [0.5, 0.5])
+    wide = widened(mean, [10, 10], [0.5, 0.5])
+    assert wide.low == pytest.approx(min(mean.low, 0.008881), abs=1e-6)
+    assert wide.high == pytest.approx(max(mean.high, 0.236131), abs=1e-6)
+    middle = weighted_mean([wilson(5, 10), wilson(6, 10)], [0.5, 0.5])
+    assert widened(middle, [10, 10], [0.5, 0.5]) == middle
+    assert widened(wilson(0, 10), [10], [1.0]) == wilson(0, 10)
 
 
 def test_quantiles():

@@ -28,7 +28,7 @@ class Measured:
     value: float | None
     """The value; None = undefined, see `reason`."""
     reason: str | None
-    """Why the value is undefined, or what limits it; None where nothing does."""
+    """Why the value is undefined, or what limits it."""
     method: str
     """How it was computed."""
     source: str
@@ -48,6 +48,10 @@ class Metric(Protocol):
     def compute(self, real: Features, fake: Features) -> Measured:
         """The metric of two sets of features, n x d and m x d."""
         ...
+
+
+NO_INTERVAL = "no interval is computed for this distance"
+"""What limits a distance between two sets: one draw of each gives a value alone."""
 
 
 def checked(real: Features, fake: Features) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

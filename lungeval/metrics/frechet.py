@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lungeval.metrics.base import Features, Measured, checked, too_few
+from lungeval.metrics.base import NO_INTERVAL, Features, Measured, checked, too_few
 
 
 def frechet_distance(real: Features, fake: Features) -> float:
@@ -95,7 +95,8 @@ class FrechetMetric:
         if reason:
             return Measured(None, reason, self.method, self.source)
         n, d = min(len(first), len(second)), first.shape[1]
-        limit = None
+        limit = NO_INTERVAL
         if n <= d:
-            limit = f"rank-deficient covariance (n = {n}, d = {d}): biased upward; compare only at equal n"
+            few = f"rank-deficient covariance (n = {n}, d = {d}): biased upward; compare only at equal n"
+            limit = f"{few}; {NO_INTERVAL}"
         return Measured(frechet_distance(first, second), limit, self.method, self.source)

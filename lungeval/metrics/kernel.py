@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from lungeval.metrics.base import Features, Measured, checked, too_few
+from lungeval.metrics.base import NO_INTERVAL, Features, Measured, checked, too_few
 
 DEGREE = 3
 BLOCK = 1024
@@ -74,5 +74,6 @@ class KernelMetric:
         """
         first, second = checked(real, fake)
         reason = too_few(first, second)
-        value = None if reason else kernel_distance(first, second)
-        return Measured(value, reason, self.method, self.source)
+        if reason:
+            return Measured(None, reason, self.method, self.source)
+        return Measured(kernel_distance(first, second), NO_INTERVAL, self.method, self.source)

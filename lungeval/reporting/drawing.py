@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
+from lungeval.records import Estimate
 from lungeval.reporting import words
 from lungeval.reporting.figures import arm_style
 from lungeval.reporting.forests import Point
@@ -12,6 +14,8 @@ from lungeval.reporting.forests import Point
 WIDTH = 760
 LEFT = 200
 RIGHT = 172
+WIDE_RIGHT = 214
+"""Where counts stand in the place of a value."""
 TOP = 26
 ROW = 34
 FOOT = 46
@@ -40,16 +44,17 @@ def headline(
         An <svg> element with a title and a description; every text is escaped.
     """
     low, high = _range(points, chance, margin)
+    place = _Place(low, high, WIDTH - (RIGHT if not any(p.counts for p in points) else WIDE_RIGHT))
     height = TOP + ROW * len(points) + FOOT
     base = TOP + ROW * len(points)
-    said = "; ".join(f"{p.label}: {words.sentence(p.found, form)}" for p in points)
+    said = "; ".join(f"{p.label}: {words.sentence(_of(p), form)}" for p in points)
     parts = [
         f'<svg class="headline" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="{name}-t {name}-d">',
         f'<title id="{name}-t">{escape(axis)}</title>',
         f'<desc id="{name}-d">{escape(said)}</desc>',
     ]
     if chance is not None and margin:
-        x0, x1 = _x(chance - margin, low, high), _x(chance + margin, low, high)
+        x0, x1 = place.x(chance - margin), place.x(chance + margin)
         parts.append(f'<rect class="zone" x="{x0:.1f}" y="{TOP - 6}" width="{x1 - x0:.1f}" height="{base - TOP + 6}"/>')
         parts.append(
             _text(
@@ -60,36 +65,57 @@ def headline(
             )
         )
     for tick in _ticks(low, high):
-        x = _x(tick, low, high)
+        x = place.x(tick)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{base}"/>')
         parts.append(_text(x, base + 17, f"{100 * tick:.0f}%", "small middle"))
     if chance is not None:
-        x = _x(chance, low, high)
+        x = place.x(chance)
         parts.append(f'<line class="chance" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{base}"/>')
         if not margin:
             parts.append(_text(x, TOP - 12, "chance", "small middle"))
     for i, point in enumerate(points):
-        parts += _row(point, form, TOP + ROW * i + ROW / 2, low, high)
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, height - 6, axis, "small middle"))
+        parts += _row(point, form, TOP + ROW * i + ROW / 2, place)
+    parts.append(_text((LEFT + place.right) / 2, height - 6, axis, "small middle"))
     return "\n".join([*parts, "</svg>"])
 
 
-def _row(point: Point, form: words.Form, y: float, low: float, high: float) -> list[str]:
+@dataclass(frozen=True)
+class _Place:
+    """Where values lie in the picture."""
+
+    low: float
+    high: float
+    right: float
+
+    def x(self, value: float) -> float:
+        """The abscissa of a value."""
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return LEFT + share * (self.right - LEFT)
+
+
+def _of(point: Point) -> Estimate | words.Counted:
+    """The estimate as it is printed: that of a small part as counts."""
+    return words.Counted(point.found, point.counts) if point.counts else point.found
+
+
+def _row(point: Point, form: words.Form, y: float, place: _Place) -> list[str]:
     found = point.found
     colour, marker = arm_style(point.arm)
-    shown = words.estimate(found, form)
+    shown = words.estimate(_of(point), form)
     parts = [_text(0, y + 5, words.clipped(point.label, 24), "label")]
+    if found.low is not None and found.high is not None:
+        parts.append(
+            f'<line x1="{place.x(found.low):.1f}" x2="{place.x(found.high):.1f}" y1="{y}" y2="{y}" stroke="{colour}" '
+            'stroke-width="3" stroke-linecap="round"/>'
+        )
     if found.value is not None:
-        x = _x(found.value, low, high)
-        if found.low is not None and found.high is not None:
-            x0, x1 = _x(found.low, low, high), _x(found.high, low, high)
-            parts.append(
-                f'<line x1="{x0:.1f}" x2="{x1:.1f}" y1="{y}" y2="{y}" stroke="{colour}" '
-                'stroke-width="3" stroke-linecap="round"/>'
-            )
-        parts.append(_marker(marker, x, y, colour))
+        parts.append(_marker(marker, place.x(found.value), y, colour))
+    x = place.right + 18
+    if point.counts:
+        parts.append(_text(x, y - 2, shown.main, "value counts"))
+        parts.append(_text(x, y + 13, f"({shown.interval})" if shown.interval else "", "counts quiet"))
+        return parts
     interval = f' <tspan class="quiet">({escape(shown.interval)})</tspan>' if shown.interval else ""
-    x = WIDTH - RIGHT + 18
     parts.append(
         f'<text class="value" x="{x}" y="{y + 5}"><tspan class="number">{escape(shown.main)}</tspan>{interval}</text>'
     )
@@ -110,10 +136,6 @@ def _marker(shape: str, x: float, y: float, colour: str) -> str:
 
 def _text(x: float, y: float, text: str, classes: str) -> str:
     return f'<text class="{classes}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
-
-
-def _x(value: float, low: float, high: float) -> float:
-    return LEFT + (min(max(value, low), high) - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
 
 def _range(points: Sequence[Point], chance: float | None, margin: float | None) -> tuple[float, float]:

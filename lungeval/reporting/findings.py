@@ -8,15 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lungeval.records import ANY_CONDITION, READER_KINDS, REAL_ARM, Estimate, Inference, ScoredReading, estimates_of
+from lungeval.records import (
+    ANY_CONDITION,
+    LABELS,
+    READER_KINDS,
+    REAL_ARM,
+    Estimate,
+    Inference,
+    Label,
+    ScoredReading,
+    estimates_of,
+)
+from lungeval.reporting import words
 from lungeval.statistics.estimands import ESTIMANDS
 
 KIND_ORDER = ("human", "imported", "machine", "simulated", "scripted")
 """People first; every kind of records.READER_KINDS is here."""
-FEW_READERS = 5
-"""Below this many readers the headline speaks of these readers only."""
-FEW_CASES = 20
-"""Below this many cases (an arm's fakes and their reals) a cell prints counts and the interval only."""
+FEW_CASES = words.FEW_CASES
+"""Below this many distinct cases (an arm's fakes and their reals) a part prints counts and the interval only."""
 
 _Key = tuple[str | None, ...]
 
@@ -41,10 +50,16 @@ class Findings:
         self.arms = self._arms()
         self.cells = self._cells()
         analysis = self.run.get("analysis") or {}
-        self.primary: str = analysis.get("primary") or "balanced_accuracy"
-        self.policy: str = analysis.get("unsure") or "half"
+        heads = [row for row in self.estimates if row.role == "primary" and _is_mean(row)]
+        self.primary: str = analysis.get("primary") or next((row.estimand for row in heads), "balanced_accuracy")
+        self.policy: str = analysis.get("unsure") or next((row.policy for row in heads if row.policy), "half")
+        self.unsure = self._unsure()
+        self.labels: tuple[Label, ...] = tuple(label for label in LABELS if self.unsure or label != "unsure")
         self.margin: float | None = analysis.get("margin")
         self.margin_reason: str = analysis.get("margin_reason") or ""
+        self._heads: dict[tuple[str | None, str | None], Estimate] = {}
+        for row in heads:
+            self._heads.setdefault((row.scope.reader_kind, row.scope.arm), row)
         self._index: dict[_Key, Estimate] = {}
         for row in self.estimates:
             if row.scope.arms is None:
@@ -73,6 +88,16 @@ class Findings:
         }
         return (*declared, *sorted(seen - set(declared)))
 
+    def _unsure(self) -> bool:
+        """Whether unsure was offered: as the run says; where it does not, whether anyone answered so."""
+        said = any(row.label == "unsure" for row in self.readings)
+        return said or bool((self.run.get("answers") or {}).get("unsure", not self.readings))
+
+    @property
+    def designed(self) -> bool:
+        """Whether the study ran under a protocol; of a label table nobody here knows how it was collected."""
+        return bool(self.run.get("protocol"))
+
     def both(self) -> dict[str, list[Estimate]]:
         """Estimates and image metrics, under their keys in results.json."""
         return {"estimates": self.estimates, "image_metrics": self.metrics}
@@ -84,9 +109,29 @@ class Findings:
         extra = sorted({row.reader for row in self.readings if row.reader_kind == kind} - known)
         return listed + [{"id": name, "kind": kind} for name in extra]
 
-    def headline_inference(self, kind: str) -> Inference:
-        """Of whom the headline speaks: these readers below five, readers like these from five on."""
-        return "these_readers" if len(self.readers(kind)) < FEW_READERS else "readers_like_these"
+    def labellers(self, kind: str) -> list[dict[str, Any]]:
+        """Readers of a kind who gave at least one label to a main presentation."""
+        named = {row.reader for row in self.main if row.reader_kind == kind}
+        return [row for row in self.readers(kind) if row["id"] in named]
+
+    def headline(self, kind: str, arm: str) -> Estimate | None:
+        """The primary estimate of an arm: the one whose role says so; without one, the mean over readers."""
+        alone = len(self.arms) == 1
+        found = self._heads.get((kind, arm)) or (self._heads.get((kind, None)) if alone else None)
+        return found or self.mean(self.primary, kind, arm=arm)
+
+    def headline_inference(self, kind: str, arm: str | None = None) -> Inference:
+        """Of whom the headline speaks, as the primary estimate says; these readers where none does, or they differ."""
+        own = self._heads.get((kind, arm))
+        if own is not None and own.inference is not None:
+            return own.inference
+        said = {row.inference for (of, _), row in self._heads.items() if of == kind}
+        return "readers_like_these" if said == {"readers_like_these"} else "these_readers"
+
+    def policy_words(self, estimand: str) -> str:
+        """What unsure counts as in an estimand as it is printed; empty where unsure was not offered."""
+        policy = self.policy_for(estimand)
+        return words.policy_title(policy) if policy and self.unsure else ""
 
     def policy_for(self, estimand: str) -> str | None:
         """The policy under which an estimand is printed where one must be chosen: the protocol's, or its only one."""
@@ -107,13 +152,13 @@ class Findings:
         """The mean over the readers of a kind, with the headline's inference where it is there."""
         where = {"arm": arm, "modality": modality, "condition": condition, "subset": subset}
         chosen = self.policy_for(estimand) if policy == "protocol" else policy
-        first = self.headline_inference(kind)
+        first = self.headline_inference(kind, arm)
         other: Inference = "readers_like_these" if first == "these_readers" else "these_readers"
         for inference in (first, other):
             found = self._find(estimand, kind, chosen, inference=inference, reader=None, **where)
-            if found is not None:
+            if found is not None and (inference == first or found.value is not None):
                 return found
-        readers = self.readers(kind)
+        readers = self.labellers(kind)
         if len(readers) == 1:
             return self.of_reader(estimand, kind, readers[0]["id"], policy=chosen, **where)
         return None
@@ -165,20 +210,44 @@ class Findings:
         extra = sorted(filled - set(self.cells))
         return (*(cell for cell in self.cells if cell in filled), *extra)
 
-    def group(self, kind: str, arm: str) -> list[ScoredReading]:
-        """Main readings of a kind over an arm's fakes and the reals of its own cells."""
-        cells = set(self.cells_of(arm))
-        whole = {modality for modality, condition in cells if condition == ANY_CONDITION}
+    def group(
+        self, kind: str, arm: str | None, modality: str | None = None, condition: str | None = None
+    ) -> list[ScoredReading]:
+        """Main readings of a kind over a part: an arm's fakes and their reals, over all its cells or in one of them.
+
+        Fakes of condition `any` stand beside all reals of their modality. Without an arm: every main reading.
+        """
+        mine = [row for row in self.main if row.reader_kind == kind]
+        if arm is None:
+            return mine
+        cells = set(self.cells_of(arm)) if modality is None else {(modality, condition or "")}
+        whole = {name for name, under in cells if under == ANY_CONDITION}
         return [
             row
-            for row in self.main
-            if row.reader_kind == kind
-            and (
-                row.arm == arm
+            for row in mine
+            if (
+                row.arm == arm and (row.modality, row.condition) in cells
                 if row.truth == "fake"
                 else (row.modality, row.condition) in cells or row.modality in whole
             )
         ]
+
+    def n_cases(self, kind: str, arm: str | None, modality: str | None = None, condition: str | None = None) -> int:
+        """Distinct cases of a part with a main label by a reader of the kind."""
+        return len({row.case for row in self.group(kind, arm, modality, condition)})
+
+    def small(self, kind: str, arm: str | None, modality: str | None = None, condition: str | None = None) -> bool:
+        """Whether a part is too small for a value: counts and the interval only, everywhere on the page."""
+        return self.n_cases(kind, arm, modality, condition) < FEW_CASES
+
+    def unmatched(self, arm: str | None) -> bool:
+        """Whether an arm's fakes (None = those of some arm) are of no given condition and stand beside all reals."""
+        chosen = self.arms if arm is None else (arm,)
+        return any(condition == ANY_CONDITION for name in chosen for _, condition in self.cells_of(name))
+
+    def arm_label(self, arm: str) -> str:
+        """An arm in headings and tables, with its mark where it is unmatched."""
+        return words.arm_name(arm) + (" (unmatched)" if self.unmatched(arm) else "")
 
     def arm_facts(self, arm: str) -> dict[str, Any]:
         """What the run says about an arm; empty where it says nothing."""
@@ -187,7 +256,7 @@ class Findings:
     def chance(self) -> float | None:
         """The primary estimand's value for guessing, where there is one: none where unsure counts as wrong."""
         known = ESTIMANDS.get(self.primary)
-        return known.chance if known is not None and self.policy != "wrong" else None
+        return known.chance if known is not None and not (self.unsure and self.policy == "wrong") else None
 
     def _find(
         self,
@@ -209,6 +278,12 @@ class Findings:
                 if key in self._index:
                     return self._index[key]
         return None
+
+
+def _is_mean(row: Estimate) -> bool:
+    """Whether an estimate is a mean over readers over all cells."""
+    scope = row.scope
+    return scope.reader is None and scope.arms is None and scope.modality is None and scope.condition is None
 
 
 def _key(row: Estimate) -> _Key:

@@ -29,6 +29,15 @@ class Point:
     """A heading printed above the first row that carries it."""
     text: str = ""
     """Right of the row."""
+    counts: str = ""
+    """What stands in the place of a value that is not printed: `fakes 4/6, reals 9/10`."""
+    n_cases: int = 0
+    """Distinct cases of the part; 0 = not said."""
+
+    @property
+    def bar(self) -> bool:
+        """Whether there is an interval without a value: drawn as a bar without a dot."""
+        return self.found.value is None and self.found.low is not None and self.found.high is not None
 
 
 def forest(
@@ -63,6 +72,11 @@ def forest(
         rows = [(slot, point) for slot, point in zip(slots, points, strict=True) if point.arm == arm]
         drawn = [(slot, point) for slot, point in rows if point.found.value is not None]
         colour, marker = arm_style(arm)
+        bars = [(slot, point) for slot, point in rows if point.bar]
+        if bars:
+            figure.add_trace(_bars(bars, colour, form, factor))
+        if not drawn and bars:
+            continue
         figure.add_trace(
             go.Scatter(
                 x=[_value(p) * factor for _, p in drawn],
@@ -109,6 +123,30 @@ def forest(
         xaxis=_axis(points, factor, axis, form, chance, margin),
     )
     return finished(name, alt, height, figure, caption=caption, narrow={"annotations": [], "margin.r": 14})
+
+
+def _bars(bars: Sequence[tuple[float, Point]], colour: str, form: words.Form, factor: float) -> Any:
+    """Intervals of small parts: lines without a dot, broken between rows."""
+    import plotly.graph_objects as go
+
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    said: list[str] = []
+    for slot, point in bars:
+        xs += [(point.found.low or 0.0) * factor, (point.found.high or 0.0) * factor, None]
+        ys += [slot, slot, None]
+        said += [_hover(point, form)] * 3
+    return go.Scatter(
+        x=xs,
+        y=ys,
+        mode="lines",
+        cliponaxis=False,
+        connectgaps=False,
+        line={"color": colour, "width": 3},
+        customdata=said,
+        hovertemplate="%{customdata}<extra></extra>",
+        showlegend=False,
+    )
 
 
 def _slots(points: Sequence[Point]) -> tuple[list[float], list[tuple[float, str]], int]:
@@ -198,11 +236,12 @@ def _value_note(text: str, y: float) -> dict[str, Any]:
 
 
 def _hover(point: Point, form: words.Form) -> str:
-    lines = [f"<b>{plain(point.label)}</b>", plain(words.sentence(point.found, form))]
+    found = words.Counted(point.found, point.counts) if point.counts else point.found
+    lines = [f"<b>{plain(point.label)}</b>", plain(words.sentence(found, form))]
     if point.heading:
         lines.insert(0, plain(point.heading))
-    if point.found.n_cases is not None:
-        lines.append(words.counted(point.found.n_cases, "case"))
+    if point.n_cases:
+        lines.append(words.counted(point.n_cases, "case"))
     return "<br>".join(lines)
 
 

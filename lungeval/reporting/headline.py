@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import Any
 
+from lungeval.records import Estimate
 from lungeval.reporting import words
+from lungeval.reporting.counts import counts_text, guarded
 from lungeval.reporting.drawing import headline as draw
-from lungeval.reporting.findings import FEW_CASES, FEW_READERS, Findings
+from lungeval.reporting.findings import FEW_CASES, Findings
 from lungeval.reporting.forests import Point
 
+COUNTS_ONLY = "counts and intervals only"
 NO_VERDICT = "No verdict: the decision rule is not part of this version."
 
 
@@ -20,21 +25,25 @@ def block(findings: Findings, kind: str, *, first: bool) -> dict[str, Any]:
         kind: the kind of reader.
         first: whether this is the first kind; image metrics, which know no readers, are printed there alone.
     """
-    found = [(i, arm, findings.mean(findings.primary, kind, arm=arm)) for i, arm in enumerate(findings.arms)]
-    points = [Point(words.arm_name(arm), row, i) for i, arm, row in found if row is not None]
+    points, lines = [], []
+    for i, arm in enumerate(findings.arms):
+        row = findings.headline(kind, arm)
+        if row is not None:
+            points.append(point_of(guarded(findings, kind, row, arm=arm), findings.arm_label(arm), i))
+            lines.append(_sentence(findings, guarded(findings, kind, row, arm=arm, long=True), points[-1].label))
     form = words.form_of(findings.primary)
     chance = findings.chance()
     axis = _axis(findings, points)
     cards = [
         _agreement(findings, kind),
         _unsure(findings, kind),
-        _metric(findings) if first else None,
+        *(_metrics(findings) if first else []),
         _complete(findings, kind),
     ]
     return {
         "kind": kind,
         "heading": _who(findings, kind),
-        "sentences": [_sentence(findings, point) for point in points],
+        "sentences": lines,
         "speaks": _speaks(findings, kind, points),
         "verdicts": _verdicts(findings, kind),
         "picture": draw(
@@ -47,76 +56,142 @@ def block(findings: Findings, kind: str, *, first: bool) -> dict[str, Any]:
     }
 
 
+def point_of(
+    found: Estimate | words.Counted | None,
+    label: str,
+    arm: int = 0,
+    *,
+    heading: str = "",
+    text: str = "",
+    counts: str = "",
+    n_cases: int = 0,
+) -> Point:
+    """A row of a picture; that of a small part carries its counts (`counts`, or those in the place of the value)."""
+    if isinstance(found, words.Counted):
+        return Point(label, found.found, arm, heading, text, counts or found.text, n_cases)
+    if found is None:
+        raise ValueError("a row of a picture needs an estimate")
+    return Point(label, found, arm, heading, text, "", n_cases)
+
+
 def care(findings: Findings, kind: str, *, first: bool) -> list[str]:
     """What limits these numbers: rules on the readers and on small numbers, then (once) the run's own limitations."""
-    readers = findings.readers(kind)
+    readers = findings.labellers(kind)
+    silent = [row["id"] for row in findings.readers(kind) if row not in readers]
+    limits = [str(line) for line in findings.run.get("limitations") or []] if first else []
     lines = []
     if kind in ("simulated", "scripted"):
         what = "simulated and do not look at the images" if kind == "simulated" else "programs"
         lines.append(f"The readers are {what}: these numbers say nothing about people.")
-    if 1 < len(readers) < FEW_READERS:
+    if len(readers) > 1 and any(findings.headline_inference(kind, arm) == "these_readers" for arm in findings.arms):
         lines.append(
             f"{words.spelled(len(readers))} readers: the intervals speak of these readers, not of others like them."
         )
     if len(readers) == 1:
         lines.append("One reader: nothing can be said about other readers.")
-    for arm in findings.arms if not findings.run.get("limitations") else ():
-        n = len({row.case for row in findings.group(kind, arm)})
-        if 0 < n < FEW_CASES:
-            lines.append(
-                f"{words.arm_name(arm)}: {words.counted(n, 'case')} with its reals, too few for more than counts and "
-                "an interval."
-            )
-    return [*lines, *(str(line) for line in findings.run.get("limitations") or [])] if first else lines
+    if silent:
+        lines.append(f"No answers came from {words.joined(silent)}.")
+    for arm in findings.arms:
+        lines += _small_parts(findings, kind, arm, limits)
+    return [*lines, *limits]
+
+
+def _small_parts(findings: Findings, kind: str, arm: str, limits: list[str]) -> list[str]:
+    """A line for an arm, or for its cells, under 20 cases; none for what the run's limitations name already."""
+    cells = findings.cells_of(arm)
+    n = findings.n_cases(kind, arm)
+    if n < FEW_CASES:
+        if n == 0 or _named(limits, arm, cells[0] if len(cells) == 1 else None):
+            return []
+        return [f"{words.arm_name(arm)}: {words.counted(n, 'case')} with its reals, under {FEW_CASES}: {COUNTS_ONLY}."]
+    sizes = [(cell, findings.n_cases(kind, arm, *cell)) for cell in cells]
+    small = [
+        f"{words.cell_name(*cell).replace(', ', ' / ')} ({size})"
+        for cell, size in sizes
+        if 0 < size < FEW_CASES and not _named(limits, arm, cell)
+    ]
+    if not small:
+        return []
+    return [
+        f"{words.arm_name(arm)}: under {FEW_CASES} cases with its reals in {words.joined(small)}: {COUNTS_ONLY} there."
+    ]
+
+
+def _named(limits: list[str], arm: str, cell: tuple[str, str] | None) -> bool:
+    """Whether a limitation says of this part that it is small."""
+    name = re.compile(rf"(?<![\w-]){re.escape(arm)}(?![\w-])")
+    places = ("/".join(cell), words.cell_name(*cell)) if cell else ()
+    for line in limits:
+        if f"under {FEW_CASES}" in line.lower() and name.search(line):
+            if cell is not None and any(place in line for place in places):
+                return True
+            if cell is None and "/" not in line.split(":", 1)[0]:
+                return True
+    return False
 
 
 def _who(findings: Findings, kind: str) -> str:
-    n = len(findings.readers(kind))
+    n = len(findings.labellers(kind))
     return f"{words.spelled(n)} {words.KINDS[kind] if n != 1 else words.KINDS[kind].replace('readers', 'reader')}"
 
 
 def _axis(findings: Findings, points: list[Point]) -> str:
     levels = {p.found.level for p in points if p.found.level is not None}
     tail = f"; bars: {words.level(levels.pop())} interval" if len(levels) == 1 else ""
-    policy = findings.policy_for(findings.primary)
-    return words.title(findings.primary) + (f", {words.policy_title(policy)}" if policy else "") + tail
+    policy = findings.policy_words(findings.primary)
+    pooled = {words.title_of(p.found, findings.primary) for p in points}
+    name = pooled.pop() if len(pooled) == 1 else words.title(findings.primary)
+    return name + (f", {policy}" if policy else "") + tail
 
 
-def _sentence(findings: Findings, point: Point) -> dict[str, str]:
-    found = point.found
+def _sentence(findings: Findings, found: Estimate | words.Counted | None, label: str) -> dict[str, str]:
+    row = found.found if isinstance(found, words.Counted) else found
     name = words.title(findings.primary)
-    if found.value is None:
-        return {"arm": point.label, "text": f"{name.lower()} is not estimable", "value": "", "tail": found.reason or ""}
+    name = name[:1].lower() + name[1:]
+    if row is None or (row.value is None and not isinstance(found, words.Counted)):
+        reason = row.reason if row is not None else None
+        return {"arm": label, "text": f"{name} is not estimable", "value": "", "tail": reason or ""}
     shown = words.estimate(found, words.form_of(findings.primary))
-    interval = (
-        f"{words.level(found.level)} interval {shown.interval}"
-        if shown.interval and found.level is not None
-        else f"no interval: {shown.note}"
-    )
-    return {"arm": point.label, "text": name.lower(), "value": shown.main, "interval": interval, "tail": ""}
+    limited = f"{words.level(row.level)} interval" if shown.interval and row.level is not None else ""
+    if isinstance(found, words.Counted):
+        interval = f"{limited} of {name} {shown.interval}" if limited else "counts only"
+        return {
+            "arm": label,
+            "text": f"under {FEW_CASES} cases,",
+            "value": shown.main,
+            "interval": interval,
+            "tail": row.reason or "",
+        }
+    interval = f"{limited} {shown.interval}" if limited else f"no interval: {shown.note}"
+    tail = row.reason or "" if limited else ""
+    return {"arm": label, "text": name, "value": shown.main, "interval": interval, "tail": tail}
 
 
 def _speaks(findings: Findings, kind: str, points: list[Point]) -> str:
     """Of whom the intervals speak, and where guessing would lie."""
-    said = {p.found.inference for p in points if p.found.value is not None}
-    n = max((p.found.n_readers or 0 for p in points), default=0) or len(findings.readers(kind))
-    if said == {"readers_like_these"}:
-        text = f"The intervals speak of readers like these {n} and of images like these."
-    elif said == {"these_readers"}:
-        text = (
-            f"The intervals speak of these {n} readers and of images like these."
-            if n > 1
-            else "The intervals speak of this one reader and of images like these."
-        )
-    elif said:
-        text = "The intervals speak of this one reader and of images like these."
-    else:
+    said: dict[str, list[str]] = {}
+    for point in points:
+        if point.found.low is not None:
+            n = point.found.n_readers or len(findings.labellers(kind))
+            said.setdefault(of_whom(point.found, n), []).append(point.label)
+    if not said:
         return ""
-    return (
-        f"{text} Guessing would give {words.number(findings.chance(), 'percent').replace('.0', '')}."
-        if findings.chance()
-        else text
-    )
+    if len(said) == 1:
+        text = f"The intervals speak of {next(iter(said))} and of images like these."
+    else:
+        parts = [f"for {words.joined(arms)} of {whom}" for whom, arms in said.items()]
+        text = f"The intervals speak {'; '.join(parts)}; and of images like these."
+    if any(words.POOLED in point.found.method for point in points):
+        text += f" Over readers: {words.POOLED}."
+    chance = findings.chance()
+    return text + (f" Guessing would give {words.number(chance, 'percent').replace('.0', '')}." if chance else "")
+
+
+def of_whom(found: Estimate, n: int) -> str:
+    """Of whom an interval speaks: these 3 readers, readers like these 6, this one reader."""
+    if n == 1 or found.inference is None:
+        return "this one reader"
+    return f"readers like these {n}" if found.inference == "readers_like_these" else f"these {n} readers"
 
 
 def _verdicts(findings: Findings, kind: str) -> list[str]:
@@ -147,14 +222,18 @@ def _agreement(findings: Findings, kind: str) -> dict[str, str] | None:
 
 def _unsure(findings: Findings, kind: str) -> dict[str, str] | None:
     found = findings.mean("unsure_rate", kind)
-    if found is None or (findings.run.get("answers") or {}).get("unsure") is False:
+    if found is None or not findings.unsure:
         return None
-    shown = words.estimate(found, "percent")
+    shown = words.estimate(guarded(findings, kind, found), "percent")
+    small = findings.small(kind, None)
+    mark = " (some of no given condition)" if findings.unmatched(None) else ""
     parts = []
-    for subset in ("fakes", "reals"):
+    for subset, said in (("fakes", f"fakes{mark}"), ("reals", "reals")):
         part = findings.mean("unsure_rate", kind, subset=subset)
         if part is not None and part.value is not None:
-            parts.append(f"{subset} {words.number(part.value, 'percent')}")
+            rows = [row for row in findings.group(kind, None) if f"{row.truth}s" == subset]
+            value = counts_text(rows, "unsure_rate", None) if small else words.number(part.value, "percent")
+            parts.append(f"{said} {value}")
     tail = f"; {', '.join(parts)}" if parts else ""
     return {
         "title": "Unsure answers",
@@ -163,45 +242,57 @@ def _unsure(findings: Findings, kind: str) -> dict[str, str] | None:
     }
 
 
-def _metric(findings: Findings) -> dict[str, str] | None:
-    rows = [row for row in findings.metrics if row.estimand.startswith("frechet[") and row.value is not None]
-    if not rows:
-        return None
-    values = [row.value for row in rows if row.value is not None]
-    low, high = words.number(min(values), "significant"), words.number(max(values), "significant")
-    extractor = rows[0].estimand.removeprefix("frechet[").rstrip("]")
-    sizes = [min(row.n_real or 0, row.n_fake or 0) for row in rows if row.n_real and row.n_fake]
-    count = f"{len(rows)} comparisons" if len(rows) > 1 else words.arm_name(rows[0].scope.arm)
-    small = f"; smallest pool {min(sizes)} images" if sizes else ""
-    return {
-        "title": f"Fréchet distance, {extractor}",
-        "value": low if low == high else f"{low}–{high}",
-        "text": f"{count}{small}",
-    }
+def _metrics(findings: Findings) -> list[dict[str, str]]:
+    """A card for each extractor of the Fréchet distance: matched cells, and only comparisons with equal numbers."""
+    cards = []
+    for estimand in dict.fromkeys(row.estimand for row in findings.metrics if row.estimand.startswith("frechet[")):
+        rows = [
+            row
+            for row in findings.metrics
+            if row.estimand == estimand and row.value is not None and row.scope.subset != "unmatched"
+        ]
+        sizes = Counter((row.n_fake, row.n_real) for row in rows).most_common()
+        if not rows:
+            continue
+        (fakes, reals), most = sizes[0]
+        even = len(rows) == 1 or (most > 1 and (len(sizes) == 1 or sizes[1][1] < most))
+        value, text = "n unequal", "see Image metrics"
+        if even and fakes and reals:
+            chosen = sorted(row.value for row in rows if (row.n_fake, row.n_real) == (fakes, reals) and row.value)
+            low, high = (words.number(x, "significant") for x in (chosen[0], chosen[-1]))
+            whole = f"{most} of {len(rows)} comparisons" if most < len(rows) else f"{most} comparisons"
+            value = low if low == high else f"{low}–{high}"
+            text = words.arm_name(rows[0].scope.arm) if len(rows) == 1 else whole
+            text += f", {fakes:,} fakes and {reals:,} reals" + (" each" if most > 1 else "")
+        name = estimand.removeprefix("frechet[").rstrip("]")
+        cards.append({"title": f"Fréchet distance, {name}", "value": value, "text": text})
+    return cards
 
 
 def _complete(findings: Findings, kind: str) -> dict[str, str] | None:
-    readers = findings.readers(kind)
-    planned = sum(row.get("planned") or 0 for row in readers)
-    answered = sum(row.get("answered") or 0 for row in readers)
+    readers, listed = findings.labellers(kind), findings.readers(kind)
+    by = words.counted(len(readers), "reader")
+    planned = sum(row.get("planned") or 0 for row in listed) if findings.designed else 0
+    answered = sum(row.get("answered") or 0 for row in listed)
     if planned:
-        share = words.number(answered / planned, "percent")
         done = "all plans complete" if answered == planned else f"{planned - answered:,} answers missing"
-        return {
-            "title": "Answers given",
-            "value": share if answered != planned else "100%",
-            "text": f"{answered:,} of {planned:,} by {words.counted(len(readers), 'reader')}; {done}",
-        }
+        value = "100%" if answered == planned else words.number(answered / planned, "percent")
+        return {"title": "Answers given", "value": value, "text": f"{answered:,} of {planned:,} by {by}; {done}"}
     n = sum(1 for row in findings.main if row.reader_kind == kind)
-    return {"title": "Answers", "value": f"{n:,}", "text": f"by {words.counted(len(readers), 'reader')}"} if n else None
+    return {"title": "Answers", "value": f"{n:,}", "text": f"by {by}"} if n else None
 
 
 def metric_care(findings: Findings) -> str:
     """The caveat beside image metrics: with few images the distance is biased upwards and depends on their number."""
     sizes = [n for row in findings.metrics for n in (row.n_real, row.n_fake) if n]
+    published = any("inception" in row.estimand for row in findings.metrics)
+    other = (
+        ""
+        if published
+        else " These distances are not the published FID or KID, whose features come from another network."
+    )
     fewest = f" The smallest pool here has {min(sizes):,} images." if sizes else ""
     return (
         "A Fréchet distance is biased upwards when images are few, and by an amount that depends on how many: compare "
-        f"only values with the same extractor and the same numbers of images.{fewest} These distances are "
-        "not the published FID or KID, whose features come from another network."
+        f"only values with the same extractor and the same numbers of images.{fewest}{other}"
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from lungeval.records import LABELS
 from lungeval.reporting import words
 from lungeval.reporting.figures import Figure, base_layout, finished
 from lungeval.reporting.findings import Findings
 
 RAMP = [[0.0, "#f1f6fa"], [1.0, "#5fabdd"]]
 """One hue, light enough that the numbers in the cells are dark everywhere."""
+DIVERGING = [[0.0, "#e58f3a"], [0.5, "#f4f5f6"], [1.0, "#5fabdd"]]
+"""-1 to 1: agreement worse than chance has a hue of its own."""
 INK = "#0d1b28"
 
 
@@ -20,12 +21,16 @@ def confusion(findings: Findings, kind: str, arm: str, name: str) -> Figure | No
     for truth in ("real", "fake"):
         said = [row.label for row in findings.group(kind, arm) if row.truth == truth]
         if said:
-            rows.append((truth, [said.count(label) for label in LABELS]))
+            rows.append((truth, [said.count(label) for label in findings.labels]))
     if not rows:
         return None
     shares = [[n / sum(counts) for n in counts] for _, counts in rows]
+    small = findings.small(kind, arm)
     text = [
-        [f"<b>{words.number(s, 'percent')}</b><br>{n:,}" for s, n in zip(line, counts, strict=True)]
+        [
+            f"<b>{n:,}</b>/{sum(counts):,}" if small else f"<b>{words.number(s, 'percent')}</b><br>{n:,}"
+            for s, n in zip(line, counts, strict=True)
+        ]
         for line, (_, counts) in zip(shares, rows, strict=True)
     ]
     height = 60 + 74 * len(rows)
@@ -33,7 +38,7 @@ def confusion(findings: Findings, kind: str, arm: str, name: str) -> Figure | No
     figure.add_trace(
         go.Heatmap(
             z=shares,
-            x=[f"said {label}" for label in LABELS],
+            x=[f"said {label}" for label in findings.labels],
             y=[f"truth: {truth} " for truth, _ in rows],
             text=text,
             texttemplate="%{text}",
@@ -61,15 +66,16 @@ def confusion(findings: Findings, kind: str, arm: str, name: str) -> Figure | No
         },
     )
     shown = "; ".join(
-        f"truth {t}: " + ", ".join(f"said {x} {n}" for x, n in zip(LABELS, c, strict=True)) for t, c in rows
+        f"truth {t}: " + ", ".join(f"said {x} {n}" for x, n in zip(findings.labels, c, strict=True)) for t, c in rows
     )
     alt = f"Answers about {words.arm_name(arm)}. {shown}."
+    reals = "all reals of its modality" if findings.unmatched(arm) else "reals of its conditions"
     return finished(
         name,
         alt,
         height,
         figure,
-        caption=f"{words.arm_name(arm)}, and reals of its conditions" if arm else "All fakes and reals",
+        caption=f"{findings.arm_label(arm)}, and {reals}" if arm else "All fakes and reals",
         width=560,
     )
 
@@ -100,9 +106,9 @@ def triangle(findings: Findings, kind: str, name: str) -> Figure | None:
             y=[words.clipped(r, 14) for r in down],
             text=text,
             texttemplate="%{text}",
-            zmin=0,
+            zmin=-1,
             zmax=1,
-            colorscale=RAMP,
+            colorscale=DIVERGING,
             showscale=False,
             xgap=3,
             ygap=3,

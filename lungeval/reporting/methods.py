@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from lungeval.records import REAL_ARM
+import re
+from collections import Counter
+
+from lungeval.records import PAGE_KINDS, REAL_ARM, Estimate
 from lungeval.reporting import words
 from lungeval.reporting.findings import Findings
-from lungeval.reporting.study_tables import shown_counts
+from lungeval.reporting.headline import of_whom
+from lungeval.reporting.reading_tables import READER_ESTIMANDS
+from lungeval.statistics.estimands import ESTIMANDS
+
+_NOUNS = {"simulated": "simulated reader", "scripted": "scripted reader", "machine": "machine reader"}
+_PREFIX = re.compile(r"^(mean over \d+ cells with equal weights|counts summed over cells); ")
+_AT = re.compile(r" at [\d.,]+ (?:effective )?(cases|clusters)")
+_SHOWN = (*READER_ESTIMANDS, "intra_reader_agreement", "intra_reader_kappa")
+_VARIANT = re.compile(r", (?=widened |with |log-linear )")
+_EACH = "in a cell: "
 
 
 def paragraph(findings: Findings, kind: str) -> str:
     """One paragraph about the readings of one kind of reader, as plain text."""
     parts = [
         _readers(findings, kind),
-        _set(findings),
-        _blinding(findings),
+        _set(findings, kind),
+        _blinding(findings, kind),
         _outcome(findings),
         _intervals(findings, kind),
     ]
@@ -22,58 +34,73 @@ def paragraph(findings: Findings, kind: str) -> str:
 
 
 def _readers(findings: Findings, kind: str) -> str:
-    readers = findings.readers(kind)
+    """Who read what: only readers who answered; `independently` only where the study's own page saw to it."""
+    readers = findings.labellers(kind)
+    if not readers:
+        return ""
+    noun = _NOUNS.get(kind, "reader")
     years = sorted(row["experience_years"] for row in readers if row.get("experience_years") is not None)
-    noun = {"simulated": "simulated reader", "scripted": "scripted reader", "machine": "machine reader"}.get(
-        kind, "reader"
-    )
     span = ""
     if years:
         low, high = words.number(years[0], "plain"), words.number(years[-1], "plain")
-        span = f" ({low if low == high else f'{low} to {high}'} years of experience)"
-    labels = "real or fake" if (findings.run.get("answers") or {}).get("unsure") is False else "real, fake or unsure"
-    n = len({row.case for row in findings.main if row.reader_kind == kind})
-    if not readers or not n:
-        return ""
-    verb = "labelled" if len(readers) == 1 else "independently labelled"
-    who = f"{words.spelled(len(readers))} {noun}{'' if len(readers) == 1 else 's'}"
-    return f"{who}{span} {verb} {words.counted(n, 'lung image')} as {labels}."
+        known = "" if len(years) == len(readers) else f", known for {len(years)} of {len(readers)}"
+        span = f" ({low if low == high else f'{low} to {high}'} years of experience{known})"
+    labels = "real, fake or unsure" if findings.unsure else "real or fake"
+    union = findings.n_cases(kind, None)
+    if len(readers) == 1:
+        return f"One {noun}{span} labelled {words.counted(union, 'lung image')} as {labels}."
+    each = Counter(name for name, _ in {(row.reader, row.case) for row in findings.group(kind, None)})
+    least, most = min(each.values()), max(each.values())
+    if least == most == union:
+        read = f"each read the same {words.counted(union, 'image')}"
+    else:
+        some = f"{least:,}" if least == most else f"between {least:,} and {most:,}"
+        read = f"each read {some} images, {union:,} different ones in all"
+    how = "independently labelled" if findings.designed and kind in PAGE_KINDS else "labelled"
+    return f"{words.spelled(len(readers))} {noun}s{span} {how} lung images as {labels}; {read}."
 
 
-def _set(findings: Findings) -> str:
-    counts = shown_counts(findings)
+def _set(findings: Findings, kind: str) -> str:
+    """What was read, by arm, as distinct images."""
+    rows = findings.group(kind, None)
+    counts = Counter({row.case: REAL_ARM if row.truth == "real" else row.arm for row in rows}.values())
     parts = [f"{counts[REAL_ARM]:,} real"] if counts[REAL_ARM] else []
     for arm in findings.arms:
         facts = findings.arm_facts(arm)
         model = f" ({facts['model']})" if facts.get("model") else ""
-        n = counts.get(arm or "fake", 0)
-        if n:
-            parts.append(f"{n:,} from {arm}{model}" if arm else f"{n:,} fake")
+        if counts[arm]:
+            parts.append(f"{counts[arm]:,} from {arm}{model}" if arm else f"{counts[arm]:,} fake")
     cells = words.joined([words.cell_name(*cell).replace(", ", " / ") for cell in findings.cells if any(cell)])
     of_cells = f", in the cells {cells}" if len(findings.cells) > 1 else f", of {cells}" if cells else ""
-    return f"The set held {words.joined(parts)}{of_cells}." if parts else ""
+    return f"The set read held {words.joined(parts)}{of_cells}." if parts else ""
 
 
-def _blinding(findings: Findings) -> str:
+def _blinding(findings: Findings, kind: str) -> str:
     facts = findings.run.get("blinding") or {}
     if not facts:
         return ""
     sizes = words.joined(
         [f"{side} pixels ({words.MODALITY_TITLES.get(m, m)})" for m, side in (facts.get("size") or {}).items()]
     )
-    same = f"All images were brought to the same form, squares of {sizes}, and shown" if sizes else "Images were shown"
+    same = f"All images were brought to the same form, squares of {sizes}" if sizes else ""
+    if kind not in PAGE_KINDS:
+        unseen = (
+            "Simulated readers draw their answers from a model and look at no image." if kind == "simulated" else ""
+        )
+        return " ".join(part for part in (f"{same}." if same else "", unseen) if part)
+    shown = f"{same}, and shown" if same else "Images were shown"
     told = {"untold": " Readers were not told the share of fakes.", "told": " Readers were told the share of fakes."}
     share = told.get(str(facts.get("prevalence")), "")
-    return f"{same} one at a time under opaque identifiers, to each reader in an order of their own.{share}"
+    return f"{shown} one at a time under opaque identifiers, to each reader in an order of their own.{share}"
 
 
 def _outcome(findings: Findings) -> str:
     if not findings.run.get("analysis"):
         return ""
-    fixed = ", fixed before the first answer," if findings.run.get("protocol") else ""
+    fixed = ", fixed before the first answer," if findings.designed else ""
     text = f"The primary outcome{fixed} was {words.title(findings.primary).lower()}"
-    policy = findings.policy_for(findings.primary)
-    text += f" ({words.policy_title(policy)})." if policy else "."
+    policy = findings.policy_words(findings.primary)
+    text += f" ({policy})." if policy else "."
     if findings.margin is not None:
         reason = f" ({findings.margin_reason.rstrip('.')})" if findings.margin_reason else ""
         text += (
@@ -83,16 +110,75 @@ def _outcome(findings: Findings) -> str:
 
 
 def _intervals(findings: Findings, kind: str) -> str:
+    """How intervals were made, from the methods that the estimates name: the outcome's by arm, then each reader's."""
+    groups: dict[str, list[str]] = {}
+    cited: set[str] = set()
     for arm in findings.arms:
-        found = findings.mean(findings.primary, kind, arm=arm)
+        found = findings.headline(kind, arm)
         if found is not None and found.low is not None and found.level is not None:
-            of_whom = {"these_readers": "these readers", "readers_like_these": "readers like these"}.get(
-                found.inference or ""
-            )
-            speaks = f" and speak of {of_whom}" if of_whom else ""
-            how = f"{found.method.rstrip('.')} ({found.source.rstrip('.')})"
-            return f"Intervals are {words.level(found.level)} intervals{speaks}; method: {how}."
-    return ""
+            whom = of_whom(found, found.n_readers or len(findings.labellers(kind)))
+            how = f"speaks of {whom} ({words.level(found.level)}): {_method(found.method)} [{found.source}]"
+            groups.setdefault(how, []).append(words.arm_name(arm))
+            cited.update(found.source.split("; "))
+    if len(groups) == 1:
+        text = f"The interval of the primary outcome {next(iter(groups))}."
+    elif groups:
+        parts = [f"that of {words.joined(arms)} {how}" for how, arms in groups.items()]
+        text = f"The intervals of the primary outcome differ: {'; '.join(parts)}."
+    else:
+        text = ""
+    return " ".join(part for part in (text, _reader_methods(findings, kind, cited)) if part)
+
+
+def _reader_methods(findings: Findings, kind: str, cited: set[str]) -> str:
+    """The methods of single readers' and pairs' intervals, with the measures that each served."""
+    served: dict[str, set[str]] = {}
+    variants: dict[str, set[str]] = {}
+    sources: dict[str, list[str]] = {}
+    for row in findings.estimates:
+        if row.scope.reader_kind == kind and row.low is not None and _printed(findings, row):
+            base, also = _base(_method(_PREFIX.sub("", row.method)))
+            served.setdefault(base, set()).add(row.estimand)
+            variants.setdefault(base, set()).update(also)
+            sources.setdefault(base, []).extend(row.source.split("; "))
+    parts = []
+    for base, names in served.items():
+        measures = words.joined([_inner(words.title(name)) for name in ESTIMANDS if name in names])
+        some = f" (in part: {' or '.join(sorted(variants[base]))})" if variants[base] else ""
+        new = [source for source in dict.fromkeys(sources[base]) if source not in cited]
+        cited.update(new)
+        parts.append(f"for {measures}, {base}{some}" + (f" [{'; '.join(new)}]" if new else ""))
+    if not parts:
+        return ""
+    whose = "each reader and of pairs of readers" if findings.pairs(kind) else "each reader"
+    return f"Intervals of {whose}: {'; '.join(parts)}."
+
+
+def _base(method: str) -> tuple[str, list[str]]:
+    """A method without its variants for sparse counts, and these variants."""
+    head, each, tail = method.rpartition(_EACH)
+    found = [_VARIANT.split(part) for part in tail.split(", or ")]
+    bases = list(dict.fromkeys(part[0] for part in found))
+    return head + each + " or ".join(bases), [also for part in found for also in part[1:]]
+
+
+def _inner(title: str) -> str:
+    """A title inside a sentence: names of people and symbols keep their form."""
+    return title if title.startswith(("Cohen", "d′")) else title[:1].lower() + title[1:]
+
+
+def _method(text: str) -> str:
+    """A method without the numbers of one estimate; alternatives of its cells in one order."""
+    head, each, tail = _AT.sub(r" at the effective number of \1", text).partition(_EACH)
+    return head + each + ", or ".join(sorted(tail.split(", or ")))
+
+
+def _printed(findings: Findings, row: Estimate) -> bool:
+    """Whether an estimate of one reader or of a pair stands in the report's tables."""
+    scope = row.scope
+    whole = scope.arm is None and scope.modality is None and scope.subset in (None, "unmatched")
+    alone = scope.reader is not None and row.estimand in _SHOWN and row.policy == findings.policy_for(row.estimand)
+    return whole and (alone or row.estimand == "cohen_kappa")
 
 
 def _agreement(findings: Findings, kind: str) -> str:
@@ -100,7 +186,8 @@ def _agreement(findings: Findings, kind: str) -> str:
     if not pairs:
         return ""
     whom = "the two readers" if len(pairs) == 1 else "each pair of readers"
-    return f"Agreement between {whom} was measured with Cohen's kappa over the answers real, unsure and fake."
+    labels = words.joined(list(findings.labels))
+    return f"Agreement between {whom} was measured with Cohen's kappa over the answers {labels}."
 
 
 def _metrics(findings: Findings) -> str:

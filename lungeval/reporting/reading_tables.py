@@ -7,12 +7,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lungeval.records import LABELS, POLICIES, Estimate
+from lungeval.records import ANY_CONDITION, POLICIES, Estimate
 from lungeval.reporting import words
-from lungeval.reporting.findings import FEW_CASES, Findings
+from lungeval.reporting.counts import counts_text, guarded
+from lungeval.reporting.findings import Findings
 from lungeval.reporting.tables import Cell, Column, Row, Spread, Table
 
 SPEAKS_OF = {"these_readers": "these readers", "readers_like_these": "readers like these"}
+READER_ESTIMANDS = (
+    "sensitivity", "specificity", "balanced_accuracy", "fool_rate", "unsure_rate", "dprime", "criterion",
+)  # fmt: skip
+"""Columns of the readers' table."""
 BY_POLICY = ("sensitivity", "specificity", "accuracy", "balanced_accuracy")
 
 
@@ -34,15 +39,15 @@ def headline(findings: Findings) -> Table:
     rows = []
     for kind in findings.kinds:
         for arm in findings.arms:
-            found = findings.mean(findings.primary, kind, arm=arm)
+            found = findings.headline(kind, arm)
             if found is not None:
-                of_whom = SPEAKS_OF.get(found.inference or "", "this reader")
+                alone = found.n_readers == 1 or found.inference is None
                 cells: tuple[Cell, ...] = (
-                    words.arm_name(arm),
-                    found,
-                    of_whom,
+                    findings.arm_label(arm),
+                    guarded(findings, kind, found, arm=arm),
+                    "this reader" if alone else SPEAKS_OF.get(found.inference or ""),
                     found.n_readers,
-                    found.n_cases,
+                    findings.n_cases(kind, arm),
                     found.method,
                 )
                 rows.append(Row(cells, kind))
@@ -80,40 +85,42 @@ def conditions(findings: Findings) -> Table:
     )
 
 
-def counts_text(findings: Findings, kind: str, arm: str, modality: str, condition: str) -> str:
-    """Counts behind a cell: `fakes called fake 12/20, reals called real 15/20` (unsure stays in the denominator)."""
-    answers = [
-        row
-        for row in findings.group(kind, arm)
-        if row.modality == modality and (row.condition == condition or condition == "any")
-    ]
-    parts = []
-    for truth, verb in (("fake", "fakes called fake"), ("real", "reals called real")):
-        labels: list[str | None] = [row.label for row in answers if row.truth == truth]
-        if labels:
-            parts.append(f"{verb} {labels.count(truth)}/{len(labels)}")
-    return ", ".join(parts)
-
-
 def policies(findings: Findings) -> Table:
-    """Each estimand under the three ways to count unsure, side by side."""
-    rows = []
+    """Each estimand under the three ways to count unsure, side by side; one column where unsure was not offered."""
+    shown = POLICIES if findings.unsure else (findings.policy,)
+    rows, small = [], False
     for kind in findings.kinds:
         for arm in findings.arms:
+            small = small or findings.small(kind, arm)
             for estimand in BY_POLICY:
-                found = [findings.mean(estimand, kind, arm=arm, policy=policy) for policy in POLICIES]
+                found = [findings.mean(estimand, kind, arm=arm, policy=policy) for policy in shown]
                 if any(found):
-                    cells: tuple[Cell, ...] = (words.arm_name(arm), words.title(estimand), *found)
+                    name = words.title_of(next(row for row in found if row is not None), estimand)
+                    printed = [guarded(findings, kind, row, arm=arm) for row in found]
+                    cells: tuple[Cell, ...] = (findings.arm_label(arm), name, *printed)
                     strong = ("estimand", findings.policy) if estimand == findings.primary else ()
-                    rows.append(Row(cells, kind, strong=strong))
-    heads = [Column(p, words.policy_title(p).capitalize(), "percent", interval=True) for p in POLICIES]
-    bold = "what was fixed beforehand" if findings.run.get("protocol") else "the headline"
+                    rows.append(Row(cells, kind, strong=strong if findings.unsure else ()))
+    if not findings.unsure:
+        return Table(
+            "accuracy",
+            "Accuracy over readers, for each generator",
+            (
+                Column("arm", "Generator"),
+                Column("estimand", "Measure"),
+                Column("value", "Value", "percent", interval=True),
+            ),
+            tuple(rows),
+            unit=_unit(findings),
+        )
+    heads = [Column(p, words.policy_title(p).capitalize(), "percent", interval=True) for p in shown]
+    bold = "what was fixed beforehand" if findings.designed else "the headline"
     return Table(
         "policies",
         "What unsure counts as, side by side",
         (Column("arm", "Generator"), Column("estimand", "Measure"), *heads),
         tuple(rows),
         unit=f"Bold: {bold}. {_unit(findings)}",
+        stacked=small,
     )
 
 
@@ -126,20 +133,20 @@ def confusion(findings: Findings) -> Table:
                 said = Counter(row.label for row in findings.group(kind, arm) if row.truth == truth)
                 n = said.total()
                 if n:
-                    shares = [said[label] / n for label in LABELS]
-                    cells: list[Cell] = [words.arm_name(arm), truth, n]
-                    for label, share in zip(LABELS, shares, strict=True):
-                        cells += [said[label], share]
+                    small = findings.small(kind, arm)
+                    cells: list[Cell] = [findings.arm_label(arm), truth, n]
+                    for label in findings.labels:
+                        cells += [said[label], None if small else said[label] / n]
                     rows.append(Row(tuple(cells), kind))
     heads = []
-    for label in LABELS:
+    for label in findings.labels:
         heads += [Column(f"said_{label}", f"Said {label}", "count"), Column(f"share_{label}", "share", "percent")]
     return Table(
         "confusion",
         "What readers said of fakes, and of reals of the same conditions",
         (Column("arm", "Generator"), Column("truth", "Truth"), Column("n_readings", "Answers", "count"), *heads),
         tuple(rows),
-        unit="Counts of answers, and their share of the row.",
+        unit="Counts of answers, and their share of the row from 20 cases on.",
     )
 
 
@@ -152,7 +159,7 @@ def agreement(findings: Findings) -> Table:
             rows.append(Row((f"{first} – {second}", pair, pair.se, pair.n_cases), kind))
     return Table(
         "agreement",
-        "Cohen's kappa of each pair of readers, three answers",
+        f"Cohen's kappa of each pair of readers, {'three' if findings.unsure else 'two'} answers",
         (
             Column("pair", "Readers"),
             Column("kappa", "Kappa", "decimal", interval=True),
@@ -188,15 +195,17 @@ def intra(findings: Findings) -> Table:
 
 
 def readers(findings: Findings) -> Table:
-    """One row a reader, over all generators."""
-    estimands = ("sensitivity", "specificity", "balanced_accuracy", "fool_rate", "unsure_rate", "dprime", "criterion")
+    """One row a reader who answered, over all generators."""
+    estimands = [name for name in READER_ESTIMANDS if findings.unsure or name != "unsure_rate"]
     seconds = _seconds(findings)
     rows = []
     for kind in findings.kinds:
-        for reader in findings.readers(kind):
+        for reader in findings.labellers(kind):
             name = reader["id"]
             answers = sum(1 for row in findings.main if row.reader == name and row.reader_kind == kind)
-            found = [findings.of_reader(estimand, kind, name) for estimand in estimands]
+            found = [
+                guarded(findings, kind, findings.of_reader(estimand, kind, name), reader=name) for estimand in estimands
+            ]
             rows.append(Row((name, reader.get("experience_years"), answers, *found, seconds.get((kind, name))), kind))
     return Table(
         "readers",
@@ -210,16 +219,24 @@ def readers(findings: Findings) -> Table:
         ),
         tuple(rows),
         stacked=True,
-        unit=f"{words.policy_title(findings.policy).capitalize()}; d′ and criterion leave it out. "
-        f"{_level(findings, findings.primary)} Seconds: median and quartiles.",
+        unit=" ".join(
+            part
+            for part in (
+                f"{words.policy_title(findings.policy).capitalize()}; d′ and criterion leave it out."
+                if findings.unsure
+                else "",
+                _level(findings, findings.primary),
+                "Seconds: median and quartiles." if seconds else "",
+            )
+            if part
+        ),
     )
 
 
 def primary_title(findings: Findings) -> str:
     """The primary estimand with its policy: `Balanced accuracy, unsure counted one half`."""
-    name = words.title(findings.primary)
-    policy = findings.policy_for(findings.primary)
-    return f"{name}, {words.policy_title(policy)}" if policy else name
+    policy = findings.policy_words(findings.primary)
+    return words.title(findings.primary) + (f", {policy}" if policy else "")
 
 
 def _by_cell(findings: Findings, kind: str) -> Iterator[Row]:
@@ -230,12 +247,16 @@ def _by_cell(findings: Findings, kind: str) -> Iterator[Row]:
             found = findings.mean(findings.primary, kind, arm=arm, modality=modality, condition=condition)
             if found is None:
                 continue
-            small = found.n_cases is not None and found.n_cases < FEW_CASES
-            text = counts_text(findings, kind, arm, modality, condition)
+            rows = findings.group(kind, arm, modality, condition)
             yield Row(
-                (words.cell_name(modality, condition), words.arm_name(arm), found, found.n_cases, text),
+                (
+                    words.cell_name(modality, condition),
+                    findings.arm_label(arm) if condition == ANY_CONDITION else words.arm_name(arm),
+                    guarded(findings, kind, found, arm=arm, modality=modality, condition=condition, text=False),
+                    findings.n_cases(kind, arm, modality, condition),
+                    counts_text(rows, found.estimand, found.policy, long=True),
+                ),
                 kind,
-                small=small,
             )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lungeval.reporting import gallery, headline, heatmaps, methods, words
+from lungeval.reporting import gallery, headline, heatmaps, methods, provenance, words
+from lungeval.reporting.counts import guarded
 from lungeval.reporting.figures import Figure
 from lungeval.reporting.findings import Findings
 from lungeval.reporting.forests import Point, forest
 from lungeval.reporting.reading_tables import primary_title
 from lungeval.reporting.tables import Table
-from lungeval.statistics.estimands import ESTIMANDS
 
 TABLE_FILES = tuple(
     f"{name}.csv"
@@ -21,6 +22,7 @@ TABLE_FILES = tuple(
         "headline",
         "conditions",
         "policies",
+        "accuracy",
         "confusion",
         "agreement",
         "intra-reader",
@@ -151,12 +153,17 @@ def _conditions(findings: Findings, tables: Mapping[str, Table]) -> Section:
         names = [words.arm_name(arm) for arm in findings.arms]
         points = []
         for row in rows:
-            cell, arm, found, n_cases = row.cells[:4]
+            cell, arm, found, n_cases, said = row.cells
             shown = words.estimate(found, form)  # type: ignore[arg-type]
             text = f"{shown.main} ({shown.interval})   n={n_cases}" if shown.interval else shown.main
-            if row.small and shown.interval:
-                text = f"({shown.interval})   {_short(str(row.cells[4]))}"
-            points.append(Point(str(arm), found, names.index(str(arm)), str(cell), text))  # type: ignore[arg-type]
+            counts = ""
+            if isinstance(found, words.Counted):
+                counts = _short(str(said))
+                text = f"({shown.interval})   {counts}" if shown.interval else counts
+            place = names.index(str(arm).removesuffix(" (unmatched)"))
+            points.append(
+                headline.point_of(found, str(arm), place, heading=str(cell), text=text, counts=counts, n_cases=n_cases)  # type: ignore[arg-type]
+            )
         if not points or table is None:
             return []
         alt = f"{primary_title(findings)} with intervals, for each condition and generator."
@@ -176,11 +183,15 @@ def _conditions(findings: Findings, tables: Mapping[str, Table]) -> Section:
 
 def _short(counts: str) -> str:
     """Counts for the margin of a figure: `fakes 7/9, reals 6/9`."""
-    return counts.replace("fakes called fake", "fakes").replace("reals called real", "reals")
+    short = counts.replace("fakes called fake", "fakes").replace("reals called real", "reals")
+    return re.sub(r" \(\d+ unsure\)", "", short)
 
 
 def _reading_aid(findings: Findings) -> str:
-    text = "One row a generator, under the condition its images were made for; n = cases, the fakes and their reals."
+    text = (
+        "One row a generator, under the condition its images were made for; n = cases, the fakes and their reals. "
+        "Under 20 cases: the counts, and the interval without a value."
+    )
     if findings.chance() is not None:
         text += " Dashed line: guessing."
         if findings.margin is not None:
@@ -189,6 +200,8 @@ def _reading_aid(findings: Findings) -> str:
 
 
 def _policies(findings: Findings, tables: Mapping[str, Table]) -> Section:
+    if not findings.unsure:
+        return Section("accuracy", "Accuracy", _blocks(findings, lambda kind: _table(tables, "accuracy", kind)))
     aid = "The same answers, with unsure counted in three ways. Where it counts as wrong, guessing no longer gives 50%."
     return Section(
         "policies", "What unsure counts as", _blocks(findings, lambda kind: _table(tables, "policies", kind)), aid
@@ -220,7 +233,10 @@ def _agreement(findings: Findings, tables: Mapping[str, Table]) -> Section:
             made += found
         return made + _table(tables, "intra-reader", kind)
 
-    aid = "Cohen's kappa, over the answers real, unsure and fake: 1 is the same answer always, 0 is what chance gives."
+    aid = (
+        f"Cohen's kappa, over the answers {words.joined(list(findings.labels))}: 1 is the same answer always, "
+        "0 is what chance gives, below 0 (orange) readers agree less than that."
+    )
     return Section("agreement", "Agreement between readers", _blocks(findings, items), aid)
 
 
@@ -229,15 +245,13 @@ def _readers(findings: Findings, tables: Mapping[str, Table]) -> Section:
 
     def items(kind: str) -> list[Item]:
         points = []
-        for reader in findings.readers(kind):
-            found = findings.of_reader(findings.primary, kind, reader["id"])
+        for reader in findings.labellers(kind):
+            name = reader["id"]
+            found = guarded(findings, kind, findings.of_reader(findings.primary, kind, name), reader=name)
             if found is not None:
                 shown = words.estimate(found, form)
-                points.append(
-                    Point(
-                        reader["id"], found, 0, "", f"{shown.main} ({shown.interval})" if shown.interval else shown.main
-                    )
-                )
+                text = f"{shown.main} ({shown.interval})" if shown.interval else shown.main
+                points.append(headline.point_of(found, name, text=text))
         table = _table(tables, "readers", kind)
         if len(points) < 2:
             return table
@@ -277,7 +291,8 @@ def _metrics(findings: Findings, tables: Mapping[str, Table]) -> Section:
                 shown = words.estimate(row, "significant")
                 cell = words.cell_name(row.scope.modality, row.scope.condition)
                 text = f"{shown.main} ({shown.interval})" if shown.interval else shown.main
-                points.append(Point(words.arm_name(row.scope.arm), row, arm, cell, text))
+                mark = " (unmatched)" if row.scope.subset == "unmatched" else ""
+                points.append(Point(words.arm_name(row.scope.arm) + mark, row, arm, cell, text))
         if points:
             points.sort(key=lambda point: point.heading)
             title = words.title(estimand)
@@ -305,40 +320,8 @@ def _selection(findings: Findings, tables: Mapping[str, Table]) -> Section:
 
 
 def _provenance(findings: Findings, generated_by: str) -> Section:
-    run = findings.run
-    rebuild = generated_by or (
-        f"lungeval report reports/{run.get('name')}-{run['protocol'][:8]}" if run.get("protocol") else ""
-    )
-    readers = ", ".join(
-        f"{row['id']} ({row.get('kind', '')})" for kind in findings.kinds for row in findings.readers(kind)
-    )
-    stand_ins = ", ".join(f"{name}: {what}" for name, what in (run.get("stand_ins") or {}).items())
-    arms = [
-        (
-            f"Arm {row['name']}",
-            ", ".join(str(row[key]) for key in ("backend", "model", "licence") if row.get(key))
-            + ("; stands in for what is missing" if row.get("stands_in") else ""),
-            False,
-        )
-        for row in run.get("arms") or []
-    ]
-    lines = [
-        ("Study", run.get("name") or "", False),
-        ("Protocol, sha256", run.get("protocol") or "", True),
-        ("Commitment root", (run.get("blinding") or {}).get("root") or "", True),
-        ("Seed", "" if run.get("seed") is None else str(run["seed"]), False),
-        *arms,
-        ("Stand-ins", stand_ins, False),
-        ("Readers", readers, False),
-        ("lungeval", run.get("version") or "", False),
-        ("Versions", ", ".join(f"{k} {v}" for k, v in sorted((run.get("versions") or {}).items())), False),
-        ("Rebuild this report", rebuild, True),
-    ]
-    used = dict.fromkeys(row.estimand for row in findings.estimates)
-    terms = [
-        (item.title, item.definition, item.formula, item.source) for name, item in ESTIMANDS.items() if name in used
-    ]
-    items = [Item("facts", [line for line in lines if line[1]])]
+    items = [Item("facts", provenance.lines(findings, generated_by))]
+    terms = provenance.terms(findings)
     if terms:
         items.append(Item("terms", terms))
     return Section("provenance", "Provenance and definitions", (Block(tuple(items)),))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
-from lungeval.records import LABELS
 from lungeval.reporting import words
 from lungeval.reporting.findings import Findings
 from lungeval.reporting.gallery import cases_of
@@ -22,7 +19,15 @@ def images(findings: Findings) -> Table:
     """Every case with its answers: fakes by fool rate, then reals by how many called them fake."""
     rows = [
         Row(
-            (case.case, case.truth, case.arm, case.modality, case.condition, case.n, *(case.said[x] for x in LABELS)),
+            (
+                case.case,
+                case.truth,
+                case.arm,
+                case.modality,
+                case.condition,
+                case.n,
+                *(case.said[x] for x in findings.labels),
+            ),
             kind,
         )
         for kind in findings.kinds
@@ -38,7 +43,7 @@ def images(findings: Findings) -> Table:
             Column("modality", "Modality"),
             Column("condition", "Condition"),
             Column("n_readings", "Answers", "count"),
-            *(Column(f"said_{label}", f"Said {label}", "count") for label in LABELS),
+            *(Column(f"said_{label}", f"Said {label}", "count") for label in findings.labels),
         ),
         tuple(rows),
     )
@@ -50,7 +55,7 @@ def image_metrics(findings: Findings) -> Table:
         Row(
             (
                 words.title(row.estimand),
-                words.arm_name(row.scope.arm),
+                words.arm_name(row.scope.arm) + (" (unmatched)" if row.scope.subset == "unmatched" else ""),
                 words.cell_name(row.scope.modality, row.scope.condition),
                 row,
                 row.n_real,
@@ -98,8 +103,3 @@ def funnel(findings: Findings) -> Table:
         tuple(rows),
         by_kind=False,
     )
-
-
-def shown_counts(findings: Findings) -> Counter[str]:
-    """Distinct cases shown, by arm (over all readers: a count of images, not of answers)."""
-    return Counter(dict(sorted({row.case: row.arm or row.truth for row in findings.readings}.items())).values())

@@ -25,8 +25,7 @@ class Spread(NamedTuple):
     q3: float
 
 
-SMALL_NOTE = "under 20 cases, an arm's fakes and their reals: the counts and the interval only"
-Cell = str | int | float | Estimate | Spread | None
+Cell = str | int | float | Estimate | words.Counted | Spread | None
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,9 @@ class Column:
         """A cell's values in the CSV."""
         if isinstance(cell, Estimate):
             return [cell.value, cell.low, cell.high, cell.reason]
+        if isinstance(cell, words.Counted):
+            said = "; ".join(part for part in (cell.text, cell.note) if part)
+            return [None, cell.found.low, cell.found.high, said]
         if isinstance(cell, Spread):
             return list(cell)
         return [cell] + [None] * (len(self.names()) - 1)
@@ -74,8 +76,6 @@ class Row:
     """The kind of reader."""
     strong: tuple[str, ...] = ()
     """Keys of the columns printed in bold, such as the primary analysis."""
-    small: bool = False
-    """Under 20 cases: the page prints counts and intervals only, no estimate before its interval."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Table:
             line = []
             for i in kept:
                 column = self.columns[i]
-                shown = _shown(row.cells[i], column, small=row.small)
+                shown = _shown(row.cells[i], column)
                 if shown.note and shown.note not in notes:
                     notes.append(shown.note)
                 line.append(
@@ -208,10 +208,9 @@ def safe(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def _shown(cell: Cell, column: Column, *, small: bool) -> words.Shown:
-    if isinstance(cell, Estimate):
-        shown = words.estimate(cell, column.form)
-        return words.Shown("", shown.interval, SMALL_NOTE) if small and shown.interval else shown
+def _shown(cell: Cell, column: Column) -> words.Shown:
+    if isinstance(cell, Estimate | words.Counted):
+        return words.estimate(cell, column.form)
     if isinstance(cell, Spread):
         return words.Shown(words.number(cell.median, column.form), words.interval(cell.q1, cell.q3, column.form))
     if cell is None or cell == "":

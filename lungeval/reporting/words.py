@@ -18,6 +18,11 @@ Form = Literal["text", "code", "count", "percent", "decimal", "seconds", "plain"
 as few as it needs, significant shows 3 digits."""
 
 NOT_ESTIMABLE = "not estimable"
+FEW_CASES = 20
+"""Below this many cases a part prints counts and the interval only."""
+SMALL_NOTE = f"under {FEW_CASES} cases, an arm's fakes and their reals: counts and the interval only"
+POOLED = "share of all readings"
+"""In an estimate's method: readers weigh by how many they answered."""
 
 KINDS: dict[str, str] = {
     "human": "human readers",
@@ -45,12 +50,33 @@ class Shown:
     """Why something is undefined, or what limits it: printed as a footnote."""
 
 
+@dataclass(frozen=True)
+class Counted:
+    """An estimate of a part under 20 cases: its value is gone, counts stand in its place."""
+
+    found: Estimate
+    """The estimate without its value."""
+    text: str
+    """The counts, such as `fakes 4/6, reals 9/10`; empty where they stand beside it."""
+
+    @property
+    def note(self) -> str:
+        """Why there is no value, with what else limits the estimate."""
+        return "; ".join(part for part in (SMALL_NOTE, self.found.reason) if part)
+
+
 def title(estimand: str) -> str:
     """The estimand's name in a heading; `metric[extractor]` becomes the metric with its extractor in words."""
     if "[" in estimand:
         metric, extractor = estimand.rstrip("]").split("[", 1)
         return f"{METRIC_TITLES.get(metric, metric)}, {extractor}"
     return ESTIMANDS[estimand].title if estimand in ESTIMANDS else estimand.replace("_", " ")
+
+
+def title_of(found: Estimate | Counted | None, estimand: str) -> str:
+    """The name of an estimate: a mean in which every reading counts once says so."""
+    row = found.found if isinstance(found, Counted) else found
+    return title(estimand) + (f", {POOLED}" if row is not None and POOLED in row.method else "")
 
 
 def form_of(estimand: str) -> Form:
@@ -104,10 +130,12 @@ def interval(low: float | None, high: float | None, form: Form) -> str:
     return f"{_bare(low, form)}{dash}{_bare(high, form)}"
 
 
-def estimate(found: Estimate | None, form: Form) -> Shown:
-    """An estimate as a cell; one that is not among the results prints a dash."""
+def estimate(found: Estimate | Counted | None, form: Form) -> Shown:
+    """An estimate as a cell; one that is not among the results prints a dash, one of a small part its counts."""
     if found is None:
         return Shown("–")
+    if isinstance(found, Counted):
+        return Shown(found.text, interval(found.found.low, found.found.high, form), found.note)
     if found.value is None:
         return Shown(NOT_ESTIMABLE, note=found.reason or "")
     limits = interval(found.low, found.high, form)
@@ -115,12 +143,13 @@ def estimate(found: Estimate | None, form: Form) -> Shown:
     return Shown(number(found.value, form), limits, note)
 
 
-def sentence(found: Estimate, form: Form) -> str:
+def sentence(found: Estimate | Counted, form: Form) -> str:
     """An estimate in running text: `63.0% (95% interval 56.2–69.5)`."""
     shown = estimate(found, form)
-    if shown.interval and found.level is not None:
-        return f"{shown.main} ({level(found.level)} interval {shown.interval})"
-    return f"{shown.main} (no interval: {shown.note})" if found.value is not None else shown.main
+    row = found.found if isinstance(found, Counted) else found
+    if shown.interval and row.level is not None:
+        return f"{shown.main} ({level(row.level)} interval {shown.interval})"
+    return f"{shown.main} (no interval: {shown.note})" if row.value is not None else shown.main
 
 
 def level(value: float) -> str:

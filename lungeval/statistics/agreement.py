@@ -31,6 +31,8 @@ class Kappa:
     """Share of cases with the same label."""
     chance: float | None
     """Agreement expected from the margins alone."""
+    floored: bool = False
+    """Whether the interval was widened to Wilson's limits of the observed agreement."""
     reason: str | None = None
     """Why the value or the interval is undefined."""
 
@@ -57,34 +59,36 @@ def cohen_kappa(table: Sequence[Sequence[int]] | npt.NDArray[np.int64], level: f
         ValueError: the table is not square, or a count is negative.
 
     Source:
-        Cohen (1960), Educ Psychol Meas 20:37-46; Fleiss, Cohen & Everitt (1969), Psychol Bull 72:323-327.
+        Cohen (1960), Educ Psychol Meas 20:37-46; Fleiss, Cohen & Everitt (1969), Psychol Bull 72:323-327; the floor is
+        lungeval's, with the limits of Wilson (1927).
     """
     counts = np.asarray(table, dtype=np.float64)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or (counts < 0).any():
         raise ValueError("kappa needs a square table of counts")
     n = int(counts.sum())
     if n == 0:
-        return Kappa(None, None, None, None, 0, None, None, "no case has both labels")
+        return Kappa(None, None, None, None, 0, None, None, reason="no case has both labels")
     rows, cols = counts.sum(axis=1), counts.sum(axis=0)
     observed = float(np.trace(counts)) / n
     chance = float(rows @ cols) / n**2
     if float(rows @ cols) == n**2:
         reason = "one label throughout: agreement by chance is 1, so kappa is 0/0"
-        return Kappa(None, None, None, None, n, observed, None, reason)
+        return Kappa(None, None, None, None, n, observed, None, reason=reason)
     kappa = (float(np.trace(counts)) * n - float(rows @ cols)) / (n**2 - float(rows @ cols))
     if rows.max() == n or cols.max() == n:
         reason = "one of the two used a single label: kappa is 0 whatever the other says, so it has no interval"
-        return Kappa(kappa, None, None, None, n, observed, chance, reason)
+        return Kappa(kappa, None, None, None, n, observed, chance, reason=reason)
     variance = _variance(counts / n, kappa, chance) / n
     z = normal_quantile(level)
     se = math.sqrt(variance) if variance > 1e-15 else None
     low, high = kappa - z * (se or 0.0), kappa + z * (se or 0.0)
-    if min(observed, 1 - observed) * n < 5:
+    few = min(observed, 1 - observed) * n < 5
+    if few:
         floor = wilson(round(observed * n), n, level)
         if floor.low is not None and floor.high is not None:
             low = min(low, (floor.low - chance) / (1 - chance))
             high = max(high, (floor.high - chance) / (1 - chance))
-    return Kappa(kappa, se, max(-1.0, low), min(1.0, high), n, observed, chance)
+    return Kappa(kappa, se, max(-1.0, low), min(1.0, high), n, observed, chance, floored=few)
 
 
 def _variance(p: npt.NDArray[np.float64], kappa: float, chance: float) -> float:

@@ -13,12 +13,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lungeval.statistics.estimands import CLUSTERED, CROSSED, FLOOR, MOVER, WIDER
 from lungeval.statistics.proportions import wilson
 from lungeval.statistics.quantiles import t_quantile
 from lungeval.statistics.scores import Floats
 
 FEW = 5
 """Expected count of hits, or of misses, under which Wilson's interval joins the t interval."""
+UNEVEN = 1.5
+"""Ratio of two readers' numbers of readings above which a share of all readings names the mean of their own shares."""
+POOLED = "share of all readings (readers weighted by how many they read); "
+"""The start of the method of a mean over readers."""
+ONE_READER = "one reader: nothing can be said of readers like this one"
+"""Why one reader has no interval for readers like these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class Mean:
     """Variance over that of as many independent readings."""
     method: str = ""
     """How the interval was computed."""
+    source: str = ""
+    """Where the interval comes from; empty = no interval."""
     reason: str | None = None
     """Why there is no interval."""
 
@@ -109,8 +118,9 @@ def these_readers(strata: Strata, level: float) -> Mean:
         The mean, without an interval where some stratum has a single cluster.
 
     Source:
-        Cochran (1977), Sampling Techniques, ch. 6 and 11; Zou & Donner (2008), Stat Med 27:1693-1702 (limits in
-        quadrature); Wilson (1927).
+        Cochran (1977), Sampling Techniques, 3rd ed., ch. 6 (ratio estimators) and 9A (single-stage clusters of unequal
+        sizes); Zou & Donner (2008), Stat Med 27:1693-1702 (limits in quadrature); Wilson (1927). Wilson's interval as
+        a floor is lungeval's.
     """
     means = stratum_means(strata)
     value = _mean(strata, means)
@@ -134,16 +144,18 @@ def these_readers(strata: Strata, level: float) -> Mean:
             above += float(weight * (limits.high - mean)) ** 2
     low, high = value - math.sqrt(below), value + math.sqrt(above)
     effective = 1 / math.fsum(((strata.weights[:, None] * seen / totals[:, None]).sum(axis=0) ** 2).tolist())
-    method = "cluster-based t"
+    method, source = "cluster-based t", CLUSTERED
     if min(value, 1 - value) * effective < FEW - 1e-9:
         limits = wilson(value * effective, effective, level)
         low, high = min(low, limits.low or 0.0), max(high, 1.0 if limits.high is None else limits.high)
         method += f", widened to Wilson's at {effective:.4g} cases"
+        source += "; " + FLOOR
     elif flat.any():
         method += ", with Wilson's width where no cluster differs"
+        source += "; " + MOVER
     return Mean(
         value, math.sqrt(variance) if variance > 0 else None, max(0.0, low), min(1.0, high), df,
-        _design_effect(strata, means, variance), method,
+        _design_effect(strata, means, variance), method, source,
     )  # fmt: skip
 
 
@@ -155,20 +167,24 @@ def readers_like_these(strata: Strata, level: float) -> Mean:
     estimated below 0), and t has Var^2 / ((s^2/R)^2 / (R - 1)) degrees of freedom (normal where s^2 = 0).
 
     Returns:
-        The mean, without an interval for one reader or where some stratum has a single cluster.
+        The mean, without an interval for one reader, where some stratum has a single cluster, or where fewer than two
+        readers have a reading in every stratum.
 
     Source:
-        Gallas et al. (2009); Hillis (2007), Stat Med 26:596-619 (variance floor and degrees of freedom).
+        Gallas et al. (2009); Hillis (2014), Stat Med 33:330-360 (variance floor and degrees of freedom of one mean).
+        That the wider of the two intervals is given is lungeval's.
     """
     fixed = these_readers(strata, level)
     active = strata.counts.sum(axis=(0, 2)) > 0
     if int(active.sum()) < 2:
-        return Mean(fixed.value, reason="one reader: nothing can be said of readers like this one")
+        return Mean(fixed.value, reason=ONE_READER)
     crossed = crossed_variance(strata)
     if fixed.low is None or fixed.high is None or crossed is None:
         return Mean(fixed.value, reason=fixed.reason or "too few readers share the cells to tell their spread")
     own = reader_means(strata)
-    between = float(np.var(own, ddof=1)) / len(own) if len(own) > 1 else 0.0
+    if len(own) < 2:
+        return Mean(fixed.value, reason="fewer than two readers have a reading in every cell")
+    between = float(np.var(own, ddof=1)) / len(own)
     between = between if between > 1e-15 else 0.0
     variance = max(crossed, between, 0.0)
     variance = variance if variance > 1e-15 else 0.0
@@ -176,14 +192,16 @@ def readers_like_these(strata: Strata, level: float) -> Mean:
     half = t_quantile(level, df) * math.sqrt(variance)
     if half > t_quantile(level, fixed.df) * (fixed.se or 0.0):
         se: float | None = math.sqrt(variance)
-        method = "crossed U-statistic, t with Satterthwaite degrees of freedom"
+        method, source = "crossed U-statistic, t with Satterthwaite degrees of freedom", CROSSED
         if fixed.low < max(0.0, fixed.value - half) or fixed.high > min(1.0, fixed.value + half):
             method += "; joined with: " + fixed.method
+            source += f"; {fixed.source}; {WIDER}"
     else:
         se, df, method = fixed.se, fixed.df, fixed.method + " (wider than the crossed interval)"
+        source = f"{fixed.source}; {CROSSED}; {WIDER}"
     effect = _design_effect(strata, stratum_means(strata), se**2) if se else None
     low, high = min(fixed.low, fixed.value - half), max(fixed.high, fixed.value + half)
-    return Mean(fixed.value, se, max(0.0, low), min(1.0, high), df, effect, method)
+    return Mean(fixed.value, se, max(0.0, low), min(1.0, high), df, effect, method, source)
 
 
 def reader_means(strata: Strata) -> Floats:
@@ -192,6 +210,19 @@ def reader_means(strata: Strata) -> Floats:
     complete = (counts > 0).all(axis=0)
     own: Floats = strata.weights @ (scores[:, complete] / counts[:, complete])
     return own
+
+
+def uneven(strata: Strata) -> str | None:
+    """Where readers' numbers of readings differ much in a stratum: that, with the mean of the readers' own shares."""
+    counts = strata.counts.sum(axis=2)
+    counts = counts[:, counts.any(axis=0)]
+    if counts.shape[1] < 2 or not (counts.max(axis=1) > UNEVEN * counts.min(axis=1)).any():
+        return None
+    own = reader_means(strata)
+    said = "undefined" if not len(own) else f"{own.mean():.3f}"
+    if len(own) < counts.shape[1]:
+        said += f", {len(own)} of {counts.shape[1]} readers having one"
+    return f"readers' loads differ: this is the share of all readings, not the mean of the readers' own shares ({said})"
 
 
 def _mean(strata: Strata, means: Floats) -> float:

@@ -6,6 +6,7 @@ modality, and the part is marked unmatched.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,9 @@ from lungeval.records import ANY_CONDITION, Scope
 from lungeval.statistics.tables import Columns, ReadingTable
 
 SMALL = 20
-"""Cases (fakes and their reals) under which a part gets counts and intervals only."""
+"""Distinct cases (fakes and their reals) with a main label under which a part gets counts and intervals only."""
+UNMATCHED = "fakes of no given condition stand beside all reals of their modality"
+"""What limits an estimate of an unmatched part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,10 @@ class Part:
     """Its cells."""
     unmatched: bool
     """Whether some of its fakes stand beside all reals of their modality."""
+    left_out: tuple[str, ...] = ()
+    """Names of the study's cells that have no fakes and so are no part of an overall figure."""
+    leading: bool = False
+    """Whether it may hold the primary estimate: an arm over all its cells, or a study of one arm or of none named."""
 
     @property
     def single(self) -> bool:
@@ -54,6 +61,16 @@ class Part:
         """Its cases, each once."""
         return np.unique(np.concatenate([group for cell in self.cells for group in (cell.fakes, cell.reals)]))
 
+    def notes(self, lacking: Sequence[str] = ()) -> list[str]:
+        """What limits its estimates: cells left out (without fakes, or `lacking` what an estimand needs), no match."""
+        out = [*(f"no fakes in {name}" if name else "no fakes" for name in self.left_out), *lacking]
+        said = [f"cells left out: {'; '.join(out)}"] if out else []
+        return [*said, UNMATCHED] if self.unmatched else said
+
+    def over(self, cells: int) -> str:
+        """The start of an estimate's method where it is a mean over several cells."""
+        return f"mean over {cells} cells with equal weights; " if cells > 1 else ""
+
     def scope(self, kind: str, subset: str | None = None) -> Scope:
         """The scope of its estimates; a named subset (fakes, reals) goes before the mark of an unmatched part."""
         marked = self.unmatched and (self.arm is not None or self.single)
@@ -64,7 +81,11 @@ class Part:
 
 
 def parts_of(table: ReadingTable) -> list[Part]:
-    """All, each named arm, each cell, each arm in each cell; cells are listed apart only where there are several."""
+    """All, each named arm, each cell, each arm in each cell; cells are listed apart only where there are several.
+
+    The part "all" is made of the cells that have fakes (of every cell, where none has), so that all of its estimates
+    speak of the same cells.
+    """
     keys = sorted(set(table.cells))
     fakes = {(key, arm): _columns(table, key, arm) for key in keys for arm in {*_arms(table), None}}
     reals = {key: _reals(table, key) for key in keys}
@@ -78,7 +99,12 @@ def parts_of(table: ReadingTable) -> list[Part]:
             return None
         cells = tuple(Cell(" × ".join(word for word in key if word), fakes[key, arm], reals[key]) for key in chosen)
         unmatched = any(key[1] == ANY_CONDITION and len(fakes[key, arm]) for key in chosen)
-        return Part(arm, only[0] if only else None, only[1] if only else None, cells, unmatched)
+        left_out: tuple[str, ...] = ()
+        if arm is None and only is None and any(len(cell.fakes) for cell in cells):
+            left_out = tuple(cell.name for cell in cells if not len(cell.fakes))
+            cells = tuple(cell for cell in cells if len(cell.fakes))
+        leading = only is None and (arm is not None or len(arms) <= 1)
+        return Part(arm, only[0] if only else None, only[1] if only else None, cells, unmatched, left_out, leading)
 
     arms = _arms(table)
     named: list[str] = arms if any(arms) else []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lungeval.errors import LungevalError, did_you_mean
 from lungeval.records import LABELS, POLICIES, Inference, Label, Policy, Role
 from lungeval.statistics.estimands import ESTIMANDS, PRIMARIES
+from lungeval.statistics.scopes import Part
 
 GENERAL = 5
 """Readers from which the headline speaks of readers like these."""
@@ -52,10 +53,16 @@ class Settings:
         """Of whom the headline speaks: these readers below five, readers like these from five."""
         return "readers_like_these" if readers >= GENERAL else "these_readers"
 
-    def role(self, estimand: str, policy: Policy | None, inference: Inference | None, readers: int, cell: bool) -> Role:
-        """The role of an estimate over `readers` readers; `cell` = it speaks of one cell of several."""
-        if cell:
+    def role(self, estimand: str, policy: Policy | None, inference: Inference | None, readers: int, part: Part) -> Role:
+        """The role of an estimate of a part that `readers` readers read.
+
+        One cell of several is exploratory. Only an arm, or a study of one arm, has a primary estimate: never a mean
+        over arms.
+        """
+        if part.single:
             return "exploratory"
+        if not part.leading:
+            return "secondary"
         asked = self.unsure if None not in ESTIMANDS[estimand].policies else None
         chosen = estimand == self.primary and policy == asked and inference == self.headline(readers)
         return "primary" if chosen and inference is not None else "secondary"

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lungeval.records import Estimate, Inference, Policy
-from lungeval.statistics.crossed import Mean, Strata, readers_like_these, these_readers
-from lungeval.statistics.estimands import CLUSTERED, CROSSED, ESTIMANDS, WILSON, Side
-from lungeval.statistics.proportions import wilson
+from lungeval.statistics.crossed import ONE_READER, POOLED, Mean, Strata, readers_like_these, these_readers, uneven
+from lungeval.statistics.estimands import ESTIMANDS, MOVER, WILSON, Side
+from lungeval.statistics.proportions import weighted_mean, widened, wilson
 from lungeval.statistics.scopes import Part
 from lungeval.statistics.scores import UNREAD, Scores, score
 from lungeval.statistics.settings import Settings
-from lungeval.statistics.tables import Columns, ReadingTable
+from lungeval.statistics.tables import Columns, ReadingTable, grid
 
 NO_CROSSED = "a crossed interval is not defined for this mean over readers: see each reader"
 """Why a mean over readers of a number that is no mean of scores has no interval."""
+EQUAL = "mean of the readers' own values, each with equal weight"
+"""The method of such a mean."""
+NO_INTERVAL = "no interval"
+"""The method's end where there is a value alone."""
+BOTH: tuple[Inference, ...] = ("these_readers", "readers_like_these")
+"""The two rows of a mean over readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,10 @@ class Share:
         spec = ESTIMANDS[self.estimand]
         if self.estimand == "unsure_rate" and "unsure" not in self.settings.labels:
             return self._undefined("unsure was not offered")
-        blocks, notes = self._blocks(self.subset if self.subset in ("fakes", "reals") else spec.side)
+        blocks, lacking = self._blocks(self.subset if self.subset in ("fakes", "reals") else spec.side)
         if not blocks:
-            return self._undefined(notes[0])
+            return self._undefined("; ".join(lacking))
+        notes = self.part.notes(lacking)
         scores = score(self.estimand, self.policy, self.table.codes, self.table.fake)
         sums = _Sums.of(self.table, scores, blocks, mixed=self.estimand == "unsure_rate")
         readers = [self._reader(reader, scores, sums, blocks, notes) for reader in range(len(self.table.readers))]
@@ -79,138 +87,145 @@ class Share:
                 "all": (np.concatenate([cell.fakes, cell.reals]),),
             }[side]  # fmt: skip
             blocks.append(Block(cell.name, groups))
-        if not blocks:
-            return [], ["; ".join(notes)]
-        return blocks, [f"cells left out: {'; '.join(notes)}"] if notes else []
+        return blocks, notes
 
     def _reader(
         self, reader: int, scores: Scores, sums: _Sums, blocks: list[Block], notes: list[str]
     ) -> Estimate:  # fmt: skip
         """One reader: Wilson for counts, cluster-based t for credit, balanced shares and clusters of several cases."""
-        rows = slice(reader, reader + 1)
-        kept = [i for i, block in enumerate(blocks) if all(sums.read[g, reader] for g in sums.strata(i))]
-        notes = list(notes)
+        kept = [i for i in range(len(blocks)) if all(sums.read[g, reader] for g in sums.strata(i))]
         if not kept:
             some = self.estimand != "unsure_rate" and ESTIMANDS[self.estimand].side in ("all", "both")
             lacking = "the reader has not read both fakes and reals" if some else "the reader read none of these cases"
-            return self._row(None, Mean(0.0, reason=lacking), reader, {}, None)
+            return self._row(None, lacking, reader, {}, notes=notes)
         if len(kept) < len(blocks):
             unread = ", ".join(block.cell for i, block in enumerate(blocks) if i not in kept)
-            notes.append(f"cells left out, not read by the reader: {unread}")
-        counts = self._counts(rows, scores, [blocks[i] for i in kept])
+            notes = [*notes, f"cells left out, not read by the reader: {unread}"]
         strata = [g for i in kept for g in sums.strata(i)]
+        counts = self._counts([reader], scores, sums, strata)
         empty = [sums.cell_of[g] for g in strata if not sums.counts[g, reader].any()]
         if empty:
-            return self._row(None, Mean(0.0, reason=self._nothing(empty)), reader, counts, None)
-        picked = sums.strata_of(strata, scores, rows)
-        whole = self.policy != "half" or "unsure" not in self.settings.labels
-        plain = whole and ESTIMANDS[self.estimand].side != "both"
+            return self._row(None, self._nothing(empty), reader, counts, notes=notes)
+        picked = sums.strata_of(strata, scores, [reader])
+        plain = self._whole and ESTIMANDS[self.estimand].side != "both"
         if plain and float(picked.counts.sum(axis=(0, 1)).max()) <= 1:
-            found, source = self._wilson(picked), WILSON
+            found = self._wilson(picked)
         else:
-            found, source = these_readers(picked, self.settings.level), CLUSTERED
-        return self._row(None, found, reader, counts, source, self._prefix(len(kept)), notes)
+            found = these_readers(picked, self.settings.level)
+        return self._row(None, found, reader, counts, self.part.over(len(kept)), notes)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether every score is 0 or 1."""
+        return self.policy != "half" or "unsure" not in self.settings.labels
 
     def _wilson(self, strata: Strata) -> Mean:
-        """Wilson's interval of a mean over cells with equal weights, at the effective number of cases."""
-        hits, sizes = strata.scores.sum(axis=(1, 2)), strata.counts.sum(axis=(1, 2))
-        if len(sizes) == 1:
-            found = wilson(float(hits[0]), float(sizes[0]), self.settings.level)
-            method = "Wilson score interval"
-        else:
-            value = min(1.0, math.fsum((strata.weights * hits / sizes).tolist()))
-            effective = 1 / math.fsum((strata.weights**2 / sizes).tolist())
-            found = wilson(value * effective, effective, self.settings.level)
-            method = f"Wilson score interval at {effective:.4g} effective cases"
-        return Mean(found.value or 0.0, found.se, found.low, found.high, method=method, reason=found.reason)
+        """Wilson's interval of a share of one cell; over cells with equal weights, MOVER over the cells' own."""
+        hits, sizes = strata.scores.sum(axis=(1, 2)).tolist(), strata.counts.sum(axis=(1, 2)).tolist()
+        cells = [wilson(k, n, self.settings.level) for k, n in zip(hits, sizes, strict=True)]
+        weights = strata.weights.tolist()
+        found = widened(weighted_mean(cells, weights), sizes, weights, self.settings.level)
+        method, source = "Wilson score interval", WILSON
+        if len(cells) > 1:
+            method, source = "MOVER over the cells' own Wilson limits, not narrower than Wilson's near 0 and 1", MOVER
+        return Mean(found.value or 0.0, found.se, found.low, found.high, method=method, source=source)
 
     def _means(
         self, scores: Scores, sums: _Sums, blocks: list[Block], notes: list[str], readers: list[Estimate]
     ) -> list[Estimate]:  # fmt: skip
         """Both rows of the mean over readers."""
-        spec, rows = ESTIMANDS[self.estimand], slice(None)
-        counts = self._counts(rows, scores, blocks)
+        spec, every = ESTIMANDS[self.estimand], list(range(len(self.table.readers)))
+        strata, prefix = list(range(len(sums.cell_of))), self.part.over(len(blocks))
         if not spec.crossed:
-            return [mean_of(readers, self._row("these_readers", Mean(0.0), None, counts, None))]
-        empty = [sums.cell_of[g] for g in range(len(sums.cell_of)) if not sums.counts[g].any()]
+            own = [r for r in every if readers[r].value is not None]
+            counts = {**self._counts(own or every, scores, sums, strata), "k": None}
+            return [mean_of(readers, self._row("these_readers", "", None, counts, notes=notes), prefix)]
+        counts = self._counts(every, scores, sums, strata)
+        active = counts["readers"]
+        if spec.side == "both":
+            counts["n_readers"] = int(sums.counts.any(axis=2).all(axis=0).sum())
+        empty = [sums.cell_of[g] for g in strata if not sums.counts[g].any()]
         if empty:
-            found = Mean(0.0, reason=self._nothing(empty))
-            return [self._row(who, found, None, counts, None) for who in ("these_readers", "readers_like_these")]
-        strata = sums.strata_of(list(range(len(sums.cell_of))), scores, rows)
-        prefix = self._prefix(len(blocks))
-        like = readers_like_these(strata, self.settings.level)
-        likes = self._row("readers_like_these", like, None, counts, CROSSED, prefix, notes)
-        alone = next((row for row in readers if row.value is not None), None)
-        if counts["n_readers"] == 1 and alone is not None:
-            role = self.settings.role(self.estimand, self.policy, "these_readers", 1, self.part.single)
-            scope = alone.scope.model_copy(update={"reader": None, "readers": (alone.scope.reader,)})
+            return [self._row(who, self._nothing(empty), None, counts, notes=notes) for who in BOTH]
+        lacking = len(active) - counts["n_readers"]
+        if lacking:
+            notes = [*notes, f"{lacking} of {len(active)} readers lack a reading on some side of some cell: their "
+                     "readings enter the value, but they are not counted as readers"]  # fmt: skip
+        data = sums.strata_of(strata, scores, every)
+        if len(active) == 1:
+            like = self._row("readers_like_these", ONE_READER, None, counts, notes=notes)
+            alone = readers[self.table.readers.index(active[0])]
+            role = self.settings.role(self.estimand, self.policy, "these_readers", 1, self.part)
+            scope = alone.scope.model_copy(update={"reader": None, "readers": tuple(active)})
             update = {"scope": scope, "inference": "these_readers", "role": role}
-            return [alone.model_copy(update=update), likes]
-        fixed = these_readers(strata, self.settings.level)
-        return [self._row("these_readers", fixed, None, counts, CLUSTERED, prefix, notes), likes]
+            return [alone.model_copy(update=update), like]
+        uneven_note = uneven(data)
+        notes = [*notes, uneven_note] if uneven_note else notes
+        fixed = self._row(
+            "these_readers", these_readers(data, self.settings.level), None, counts, prefix + POOLED, notes
+        )  # fmt: skip
+        found = readers_like_these(data, self.settings.level)
+        if counts["n_readers"] < 2:
+            lone = "fewer than two readers have a reading on both sides of every cell"
+            return [fixed, self._row("readers_like_these", lone, None, counts, notes=notes)]
+        return [fixed, self._row("readers_like_these", found, None, counts, prefix + POOLED, notes)]
 
     def _row(
-        self, inference: Inference | None, found: Mean, reader: int | None, counts: dict[str, Any],
-        source: str | None, prefix: str = "", notes: list[str] | None = None,
+        self, inference: Inference | None, found: Mean | str, reader: int | None, counts: dict[str, Any],
+        prefix: str = "", notes: Sequence[str] = (),
     ) -> Estimate:  # fmt: skip
-        """An estimate; source None = undefined, for the reason found."""
+        """An estimate; a text instead of a mean says why it is undefined."""
         scope = self.part.scope(self.table.kind, self.subset)
         who: dict[str, Any] = (
             {"readers": tuple(counts.get("readers", ()))} if reader is None else {"reader": self.table.readers[reader]}
         )
-        numbers: dict[str, Any] = {}
-        if source is not None:
-            numbers = {"value": found.value, "design_effect": found.design_effect}
+        numbers: dict[str, Any] = {name: value for name, value in counts.items() if name != "readers"}
+        method, source = NO_INTERVAL, ESTIMANDS[self.estimand].source
+        if isinstance(found, str):
+            reason, numbers["k"] = found, None
+        else:
+            method, reason = prefix + (found.method or NO_INTERVAL), found.reason or ""
+            source = found.source or source
+            numbers |= {"value": found.value, "design_effect": found.design_effect}
             if found.low is not None:
                 numbers |= {"se": found.se, "low": found.low, "high": found.high, "df": found.df}
                 numbers["level"] = self.settings.level
-        said = [text for text in (found.reason, *(notes or []), self._mark()) if text]
         return Estimate(
             estimand=self.estimand, scope=scope.model_copy(update=who), policy=self.policy, inference=inference,
             role=self.settings.role(
-                self.estimand, self.policy, inference, len(self.table.readers), self.part.single
+                self.estimand, self.policy, inference, counts.get("n_readers", 0), self.part
             ),
-            **numbers, **{name: value for name, value in counts.items() if name != "readers"},
-            method=prefix + (found.method or "no interval"), source=source or ESTIMANDS[self.estimand].source,
-            reason="; ".join(said) or None,
+            **numbers, method=method, source=source,
+            reason="; ".join(text for text in (reason, *notes) if text) or None,
         )  # fmt: skip
 
     def _undefined(self, reason: str) -> list[Estimate]:
-        kinds: list[Inference] = ["these_readers"]
-        if ESTIMANDS[self.estimand].crossed:
-            kinds.append("readers_like_these")
-        found = Mean(0.0, reason=reason)
-        means = [self._row(who, found, None, {"readers": self.table.readers}, None) for who in kinds]
-        return means + [self._row(None, found, reader, {}, None) for reader in range(len(self.table.readers))]
+        read = (self.table.codes[:, self.part.cases] != UNREAD).any(axis=1)
+        names = [name for name, has in zip(self.table.readers, read, strict=True) if has]
+        counts, notes = {"readers": names, "n_readers": len(names)}, self.part.notes()
+        kinds = BOTH if ESTIMANDS[self.estimand].crossed else BOTH[:1]
+        means = [self._row(who, reason, None, counts, notes=notes) for who in kinds]
+        return means + [self._row(None, reason, r, {}, notes=notes) for r in range(len(self.table.readers))]
 
-    def _counts(self, rows: slice, scores: Scores, blocks: list[Block]) -> dict[str, Any]:
-        """Denominators, each reading once; k where the value is a share of readings."""
-        columns = np.unique(np.concatenate([group for block in blocks for group in block.groups]))
-        counted = scores.counts[rows][:, columns]
+    def _counts(self, rows: list[int], scores: Scores, sums: _Sums, strata: list[int]) -> dict[str, Any]:
+        """Denominators, each reading once; k where the value is k out of those readings."""
+        columns = sums.columns_of(strata)
+        counted = scores.counts[grid(rows, columns)]
         seen = columns[counted.any(axis=0)]
-        names = self.table.readers[rows]
-        active = np.flatnonzero(counted.any(axis=1)).tolist()
         fakes = int(self.table.fake[seen].sum())
-        found: dict[str, Any] = {
-            "readers": [names[i] for i in active],
-            "n_readings": int(counted.sum()), "n_cases": len(seen), "n_fake": fakes, "n_real": len(seen) - fakes,
-            "n_clusters": len(np.unique(self.table.clusters[seen])),
+        active = counted.sum(axis=1).tolist()
+        readers = [self.table.readers[r] for r, has in zip(rows, active, strict=True) if has]
+        whole = len(strata) == 1 and self._whole
+        return {
+            "readers": readers, "n_readers": len(readers), "n_readings": int(counted.sum()), "n_cases": len(seen),
+            "n_fake": fakes, "n_real": len(seen) - fakes, "n_clusters": self.table.clusters_of(seen),
+            "k": float(scores.value[grid(rows, columns)].sum()) if whole else None,
         }  # fmt: skip
-        found["n_readers"] = len(found["readers"])
-        if ESTIMANDS[self.estimand].side != "both":
-            found["k"] = float(scores.value[rows][:, columns].sum())
-        return found
 
     def _nothing(self, cells: list[str]) -> str:
         where = ", ".join(dict.fromkeys(cell for cell in cells if cell))
         what = {"false_discovery_rate": "no case was called fake", "false_omission_rate": "no case was called real"}
         return what.get(self.estimand, "no reading was decided") + (f" in {where}" if where else "")
-
-    def _mark(self) -> str:
-        return "fakes of no given condition stand beside all reals of their modality" if self.part.unmatched else ""
-
-    def _prefix(self, cells: int) -> str:
-        return f"mean over {cells} cells with equal weights; " if cells > 1 else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +238,7 @@ class _Sums:
     columns: tuple[Columns, ...]
     cell_of: tuple[str, ...]
     block_of: tuple[int, ...]
+    known: dict[tuple[int, ...], tuple[Columns, bool]] = field(default_factory=dict)
 
     @staticmethod
     def of(table: ReadingTable, scores: Scores, blocks: list[Block], mixed: bool) -> _Sums:
@@ -250,21 +266,36 @@ class _Sums:
         """The strata of one cell."""
         return [g for g, owner in enumerate(self.block_of) if owner == block]
 
-    def strata_of(self, strata: list[int], scores: Scores, rows: slice) -> Strata:
+    def columns_of(self, strata: list[int]) -> Columns:
+        """The cases of these strata, each once."""
+        return self._known(strata)[0]
+
+    def _known(self, strata: list[int]) -> tuple[Columns, bool]:
+        """The cases of these strata, and whether each is in one of them only."""
+        key = tuple(strata)
+        if key not in self.known:
+            every = np.concatenate([self.columns[g] for g in strata])
+            once = np.unique(every)
+            self.known[key] = (once, len(once) == len(every))
+        return self.known[key]
+
+    def strata_of(self, strata: list[int], scores: Scores, rows: list[int]) -> Strata:
         """The data of a mean over these strata: equal weights of cells, shared equally inside a cell."""
         owners = [self.block_of[g] for g in strata]
         weights = np.array([1 / (len(set(owners)) * owners.count(owner)) for owner in owners])
-        columns = [self.columns[g] for g in strata]
-        squares = np.array([float((scores.value[rows][:, group] ** 2).sum()) for group in columns])
-        every = np.concatenate(columns)
-        return Strata(
-            self.scores[strata][:, rows], self.counts[strata][:, rows], weights, squares,
-            disjoint=len(np.unique(every)) == len(every),
-        )  # fmt: skip
+        squares = np.array([float((scores.value[grid(rows, self.columns[g])] ** 2).sum()) for g in strata])
+        place = grid(strata, rows)
+        return Strata(self.scores[place], self.counts[place], weights, squares, disjoint=self._known(strata)[1])
 
 
-def mean_of(readers: list[Estimate], empty: Estimate) -> Estimate:
-    """The plain mean of the readers' own values, without an interval; of one reader, the reader's own estimate."""
+def mean_of(readers: list[Estimate], empty: Estimate, prefix: str) -> Estimate:
+    """The plain mean of the readers' own values, without an interval; of one reader, the reader's own estimate.
+
+    Args:
+        readers: Each reader's own estimate.
+        empty: Scope, role, counts (of the readers whose own value is defined), source, and in `reason` what limits it.
+        prefix: The start of the method.
+    """
     if len(readers) == 1:
         scope = empty.scope.model_copy(update={"readers": (readers[0].scope.reader,)})
         return readers[0].model_copy(update={"scope": scope, "inference": empty.inference, "role": empty.role})
@@ -277,7 +308,7 @@ def mean_of(readers: list[Estimate], empty: Estimate) -> Estimate:
     if len(values) < len(readers):
         said.append(f"undefined for {len(readers) - len(values)} of {len(readers)} readers")
     return empty.model_copy(update={
-        "value": math.fsum(values) / len(values), "reason": "; ".join(said), "n_readers": len(values),
-        "method": "mean of the readers' own values", "source": readers[0].source,
+        "value": math.fsum(values) / len(values), "n_readers": len(values), "method": prefix + EQUAL,
+        "reason": "; ".join(text for text in (*said, empty.reason) if text),
         "scope": empty.scope.model_copy(update={"readers": names}),
     })  # fmt: skip

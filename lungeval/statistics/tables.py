@@ -48,6 +48,15 @@ class ReadingTable:
         flat = truth[read].astype(np.int64) * len(LABELS) + codes[read]
         return np.bincount(flat, minlength=2 * len(LABELS)).reshape(2, len(LABELS)).astype(np.int64)
 
+    def clusters_of(self, columns: Columns) -> int:
+        """The number of clusters of these cases."""
+        return int(np.count_nonzero(np.bincount(self.clusters[columns])))
+
+
+def grid(rows: Sequence[int], columns: Sequence[int] | Columns) -> tuple[Columns, ...]:
+    """The index of these rows and columns of an array."""
+    return np.ix_(np.asarray(rows, dtype=np.intp), np.asarray(columns, dtype=np.intp))
+
 
 def tabulate(readings: Sequence[ScoredReading], labels: Iterable[Label] = LABELS) -> list[ReadingTable]:
     """One dense table for each kind of reader that labelled anything, in the order of records.READER_KINDS.
