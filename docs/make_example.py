@@ -1,4 +1,4 @@
-"""Makes the worked example reports/example from protocols/example.yaml: `python docs/make_example.py`. A test compares."""
+"""Makes the worked example reports/example: `python docs/make_example.py`. A test compares."""
 
 from __future__ import annotations
 

@@ -85,4 +85,3 @@ def _load_tiff(path: Path) -> Pixels:
     if pixels.ndim != 3 or pixels.dtype not in (np.dtype(np.uint8), np.dtype(np.uint16)):
         raise ValueError(f"a TIFF of {pixels.dtype} {pixels.shape}")
     return cast(Pixels, pixels)
-
