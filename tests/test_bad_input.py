@@ -91,9 +91,9 @@ def test_unreadable_and_one_colour_images_are_named_and_left_out(tmp_path: Path)
         assert f"rejected: {name}" in done.stderr
     manifest = next((tmp_path / "reports").iterdir()) / "0-images" / "manifest.csv"
     assert str(tmp_path) not in manifest.read_text(), "paths are in private.csv alone"
-    few = _films(tmp_path / "few", 4, seed=1)
+    few = _films(tmp_path / "few", 5, seed=1)
     (few / "film00.png").write_bytes(b"not a picture")
-    says = ("arm 'mine'", "asked 5, only 3 eligible", "1 rejected", "lower set.per_generator")
+    says = ("arm 'mine'", "asked 5, only 4 eligible", "1 rejected", "lower set.per_generator")
     _fault(3, "run", _with_folder(tmp_path / "other", few), says=says)
 
 
