@@ -101,6 +101,7 @@ def _score(study: Study) -> Path:
 
 
 def _report(study: Study) -> Path:
+    study.progress.say("report: writing the page and its tables")
     return report(study.run, study.progress, drawn_arms=study.phantoms)
 
 

@@ -22,8 +22,11 @@ from studies import lungeval, write_protocol
 from lungeval.reading.store import Store
 
 pytestmark = pytest.mark.slow
-FOLDERS = {"generate": "0-images", "blind": "1-blinded", "measure": "2-measures"}
-"""Of the stages before reading; from then on a kill counts until the scores are there."""
+MARKS = {
+    "generate": "0-images/SHA256SUMS", "blind": "1-blinded/SHA256SUMS", "measure": "2-measures/SHA256SUMS",
+    "read": "4-scores/SHA256SUMS", "score": "4-scores/SHA256SUMS", "report": "report.html",
+}  # fmt: skip
+"""What is there once a stage is finished; reading by programs goes over into scoring at once."""
 STAGES = ("generate", "blind", "measure", "read", "score", "report")
 
 
@@ -60,32 +63,43 @@ def _kill_in_stage(protocol: Path, reports: Path, stage: str, delay: float) -> s
     time.sleep(delay)
     _kill(process)
     (run,) = reports.iterdir()
-    return "ended" if (run / FOLDERS.get(stage, "4-scores") / "SHA256SUMS").exists() else "killed"
+    return "ended" if (run / MARKS[stage]).exists() else "killed"
+
+
+def _undisturbed(protocol: Path, reports: Path) -> dict[str, float]:
+    """A whole run; how long each stage took, seconds."""
+    process = _start(protocol, reports)
+    began: list[tuple[str, float]] = []
+    for line in _lines(process):
+        stage = line.partition(":")[0]
+        if stage in STAGES and stage not in [name for name, _ in began]:
+            began.append((stage, time.monotonic()))
+    assert process.wait() == 0
+    assert process.stderr is not None
+    process.stderr.close()
+    ends = [at for _, at in began[1:]] + [time.monotonic()]
+    return {stage: end - at for (stage, at), end in zip(began, ends, strict=True)}
 
 
 def test_kill_in_each_stage_ten_times_over(tmp_path: Path) -> None:
     protocol = write_protocol(tmp_path, metrics=["frechet"])
-    assert lungeval("run", protocol, "--reports", tmp_path / "calm").returncode == 0
+    took = _undisturbed(protocol, tmp_path / "calm")
+    assert list(took) == list(STAGES)
     expected = _digest(tmp_path / "calm")
     chance = random.Random(20221103)
     killed = dict.fromkeys(STAGES, 0)
-    longest = {"generate": 0.4, "blind": 0.1, "measure": 6.0, "read": 0.15, "score": 0.5, "report": 0.3}
     for round_ in range(10):
         reports = tmp_path / f"wild{round_}"
-        for stage in STAGES[:-1]:
-            state = _kill_in_stage(protocol, reports, stage, chance.uniform(0, longest[stage]))
+        for stage in STAGES:
+            state = _kill_in_stage(protocol, reports, stage, chance.uniform(0, 0.7 * took[stage]))
             killed[stage] += state == "killed"
-        process = _start(protocol, reports)  # the report is written after the last stage that says so
-        time.sleep(chance.uniform(0.3, 1.5))
-        killed["report"] += process.poll() is None
-        _kill(process)
         ended = lungeval("run", protocol, "--reports", reports)
         assert ended.returncode == 0, ended.stderr
         assert _digest(reports) == expected
         (folder,) = reports.iterdir()
         assert (folder / "report.html").is_file()
         assert list(folder.rglob(".*.tmp")) == []
-    assert min(killed.values()) >= 5, f"kills that hit a running process, by stage: {killed}"
+    assert min(killed.values()) >= 5, f"kills before the stage was finished, of 10: {killed}"
 
 
 def test_two_different_studies_have_different_digests(tmp_path: Path) -> None:
