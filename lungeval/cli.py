@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from lungeval.errors import LungevalError
+from lungeval.errors import LungevalError, disk_fault
 from lungeval.version import VERSION
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def verb(function: Callable[..., Answer]) -> Verb:
         except OSError as error:
             if debug:
                 raise
-            _fail(_disk(error), as_json=as_json, debug=False)
+            _fail(disk_fault(error), as_json=as_json, debug=False)
         except Exception as error:
             if debug:
                 raise
@@ -99,14 +99,6 @@ def verb(function: Callable[..., Answer]) -> Verb:
     ):
         run = option(run)
     return cast(Verb, main.command(cls=Verb)(run))
-
-
-def _disk(error: OSError) -> LungevalError:
-    """A file or folder that the system refuses, in words."""
-    return LungevalError(
-        "failed", (error.strerror or str(error)).lower(), where=str(error.filename or ""),
-        remedy="make room or make it writable, or choose another folder (--reports, --out, --into)",
-    )  # fmt: skip
 
 
 def _object(data: Any, errors: tuple[LungevalError, ...] = ()) -> str:

@@ -101,3 +101,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known: {', '.join(names)}" if names else ""
+
+
+def disk_fault(error: OSError) -> LungevalError:
+    """A file or folder that the system refuses, in words."""
+    return LungevalError(
+        "failed", (error.strerror or str(error)).lower(), where=str(error.filename or ""),
+        remedy="make room or make it writable, or choose another folder (--reports, --out, --into)",
+    )  # fmt: skip
