@@ -88,6 +88,7 @@ def test_kill_in_each_stage_ten_times_over(tmp_path: Path) -> None:
     expected = _digest(tmp_path / "calm")
     chance = random.Random(20221103)
     killed = dict.fromkeys(STAGES, 0)
+    took["report"] *= 0.25  # the undisturbed process took longest to end, with what it had loaded on the way
     for round_ in range(10):
         reports = tmp_path / f"wild{round_}"
         for stage in STAGES:
