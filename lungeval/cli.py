@@ -1,21 +1,19 @@
 """The command line: each verb a few lines; what it imports, it imports when it runs.
 
-stdout is data, stderr is progress. Every verb takes --json (one object: schema, ok, data, errors), --quiet and --debug.
+What verbs have in common is in `lungeval.command`.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lungeval.errors import LungevalError, disk_fault
-from lungeval.version import VERSION
+from lungeval.command import FILE, Answer, main, verb
+from lungeval.errors import LungevalError
 
 if TYPE_CHECKING:
     from lungeval.protocol_files import Loaded
@@ -23,100 +21,7 @@ if TYPE_CHECKING:
     from lungeval.records import Policy
     from lungeval.runs import Run
 
-FILE = click.Path(path_type=Path)
-Answer = tuple[Any, str]
-"""What a verb gives: data for --json, text for people."""
-
-
-class Verb(click.Command):
-    """A command whose help may be completed by a function that is called only when help is asked for."""
-
-    more: Callable[[], str] | None = None
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The docstring, then what `more` adds."""
-        super().format_help_text(ctx, formatter)
-        if self.more is not None:
-            formatter.write_paragraph()
-            with formatter.indentation():
-                for line in self.more().splitlines():
-                    formatter.write_text(line)
-
-
-class Verbs(click.Group):
-    """The commands in the order of a study, not of the alphabet."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """As they are defined below."""
-        return list(self.commands)
-
-
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(VERSION, prog_name="lungeval")
-def main() -> None:
-    """Can expert readers tell a generator's lung images from real ones, and how sure are we?
-
-    lungeval runs the whole reader study from one protocol file: it gathers images, blinds them, collects readings,
-    scores them and writes a report. Begin with `lungeval demo`.
-    """
-
-
-def verb(function: Callable[..., Answer]) -> Verb:
-    """A command with the options every command has, its errors told the same way everywhere."""
-
-    @functools.wraps(function)
-    def run(*, as_json: bool, quiet: bool, debug: bool, **options: Any) -> None:
-        from lungeval.progress import Progress
-
-        try:
-            data, text = function(progress=Progress(quiet=quiet), **options)
-        except LungevalError as error:
-            _fail(error, as_json=as_json, debug=debug)
-        except KeyboardInterrupt:
-            stopped = LungevalError("interrupted", "stopped", remedy="the same command goes on where it was")
-            _fail(stopped, as_json=as_json, debug=False)
-        except (BrokenPipeError, click.ClickException):
-            raise
-        except OSError as error:
-            if debug:
-                raise
-            _fail(disk_fault(error), as_json=as_json, debug=False)
-        except Exception as error:
-            if debug:
-                raise
-            what = f"{type(error).__name__}: {error}"
-            fault = LungevalError(
-                "failed", what, remedy="this should not happen: run it again with --debug and report it"
-            )
-            _fail(fault, as_json=as_json, debug=False)
-        else:
-            click.echo(_object(data) if as_json else text, nl=not text.endswith("\n") or as_json)
-
-    for option in (
-        click.option("--debug", is_flag=True, help="Show tracebacks."),
-        click.option("--quiet", is_flag=True, help="No progress on stderr."),
-        click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout."),
-    ):
-        run = option(run)
-    return cast(Verb, main.command(cls=Verb)(run))
-
-
-def _object(data: Any, errors: tuple[LungevalError, ...] = ()) -> str:
-    from lungeval.records import to_json
-
-    return to_json({"schema": 1, "ok": not errors, "data": data, "errors": [e.to_json() for e in errors]}).rstrip("\n")
-
-
-def _fail(error: LungevalError, *, as_json: bool, debug: bool) -> None:
-    if debug:
-        raise error
-    faults = tuple(error.faults())
-    if as_json:
-        click.echo(_object(None, faults))
-    else:
-        for fault in faults:
-            click.echo(f"lungeval: {fault.code}: {fault}", err=True)
-    sys.exit(int(error.exit))
+__all__ = ["main"]
 
 
 def _load(protocol: Path) -> Loaded:
@@ -182,6 +87,13 @@ def serving(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+dry_run = click.option(
+    "--dry-run", is_flag=True,
+    help="List what would be done: images, cost, memory, disk. Makes nothing; an arm that cannot be had yet is named, "
+    "and the exit code is 0 all the same.",
+)  # fmt: skip
 
 
 @verb
@@ -255,7 +167,7 @@ def demo(into: Path, progress: Any) -> Answer:
 @verb
 @click.argument("protocol", type=FILE)
 @click.option("--rehearse", "rehearsal", is_flag=True, help="Phantoms for missing arms, simulated readers for people.")
-@click.option("--dry-run", is_flag=True, help="List what would be done; make nothing.")
+@dry_run
 @click.option("--new", is_flag=True, help="Begin another run of the same protocol.")
 @click.option(
     "--no-serve", is_flag=True, help="Do not open the reading page; end with exit code 4 if readings are missing."
@@ -267,7 +179,7 @@ def run(
     port: int, public_url: str | None, progress: Any,
 ) -> Answer:  # fmt: skip
     """Run a whole study, from images to report; run it again to go on where it stopped."""
-    from lungeval.overview import foresee
+    from lungeval.overview import foresee, foreseen_run
     from lungeval.pipeline import Study, run_study
     from lungeval.rehearsing import rehearse
     from lungeval.runs import open_run
@@ -277,7 +189,7 @@ def run(
         loaded = rehearse(loaded, progress)
     _warn(protocol, progress, rehearsal=rehearsal)
     if dry_run:
-        return foresee(_reports(protocol, reports), loaded)
+        return foresee(foreseen_run(_reports(protocol, reports), loaded, new=new), loaded)
     study = open_run(_reports(protocol, reports), loaded.protocol, protocol, new=new)
     progress.say(f"run: {study.folder}")
     address = None if no_serve else _address(host, port, public_url)
@@ -320,8 +232,16 @@ def _stage(name: str, target: Path, progress: Any, address: Address | None = Non
 
 @verb
 @click.argument("run", type=FILE)
-def generate(run: Path, progress: Any) -> Answer:
+@dry_run
+def generate(run: Path, dry_run: bool, progress: Any) -> Answer:
     """Stage: ask each arm for its images (RUN is a run folder, or a protocol to begin one)."""
+    if dry_run:
+        from lungeval.overview import foresee, foreseen_run
+
+        if run.is_dir():
+            return foresee(*_existing(run), whole=False)
+        loaded = _load(run)
+        return foresee(foreseen_run(_reports(run, None), loaded), loaded, whole=False)
     return _stage("generate", run, progress)
 
 
@@ -384,6 +304,17 @@ def analyse(
 
 
 @verb
+@click.argument("generator", type=FILE)
+@click.option("--new", is_flag=True, help="Begin anew; earlier checkpoints are discarded.")
+def train(generator: Path, new: bool, progress: Any) -> Answer:
+    """Train what a generator file's `train:` describes; run it again to go on where it stopped."""
+    from lungeval.training import train as fit
+
+    data = fit(generator, progress, new=new)
+    return data, data["out"]
+
+
+@verb
 @click.argument("run", type=FILE)
 def digest(run: Path, progress: Any) -> Answer:
     """One hash of everything a scored run found; equal studies have equal digests."""
@@ -392,3 +323,28 @@ def digest(run: Path, progress: Any) -> Answer:
 
     found = compute(Run(run))
     return {"digest": found}, found
+
+
+@verb
+@click.argument("run", type=FILE)
+@click.option("--as", "form", type=click.Choice(["archive"]), required=True,
+              help="archive: one tar with every image, from which the study can be run again.")  # fmt: skip
+@click.option("--out", type=FILE, help="The file; by default RUN.tar beside the run folder.")
+def export(run: Path, form: str, out: Path | None, progress: Any) -> Answer:
+    """A run in another form: an archive whose replay.yaml runs the study again without models, network or keys."""
+    from lungeval.exporting import export_archive
+    from lungeval.overview import open_readers
+    from lungeval.runs import Run
+    from lungeval.verifying import digest as compute
+
+    study = Run(run)
+    study.need("generate")
+    waiting = open_readers(study)
+    if waiting:
+        progress.tell(
+            f"warning: readings are open ({', '.join(waiting)}), and the archive tells which image is whose: "
+            "keep it from the readers"
+        )
+    found = export_archive(study, out, digest=compute(study) if study.finished("score") else "")
+    progress.say(f"export: {found['members']} files" + ("" if found["written"] else ", the same as before"))
+    return found, found["file"]

@@ -12,22 +12,31 @@ import csv
 import io
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lungeval import images
-from lungeval.backends.base import Backend, Context, Item, Made, cells_of
+from lungeval.backends.base import Backend, Context, Forecast, Item, Made, cells_of
+from lungeval.backends.calling import made_by, offered
 from lungeval.errors import LungevalError, raise_all
-from lungeval.files import BATCHES, PRIVATE, is_sealed, sync_folder, write_atomic
-from lungeval.keys import content_key, sha256_pixels
-from lungeval.progress import Progress
+from lungeval.files import BATCHES, PRIVATE, sync_folder, write_atomic
+from lungeval.keys import canonical, content_key, sha256_pixels
+from lungeval.progress import Advance, Progress
 from lungeval.protocol import Located, LockedProtocol
 from lungeval.records import Image, rows_to_csv
-from lungeval.registry import load
+from lungeval.registry import load, plugin_code
 from lungeval.runs import Run
 from lungeval.seal import Secret, make_secret
+
+STORE = "store"
+"""Folder beside the runs: what was paid for, shared by them."""
+ORIGINALS = "originals"
+"""In 0-images/: a service's bytes as they came, by arm and content key."""
+ATTEMPTS = "attempts.jsonl"
+"""In 0-images/: every request sent for an image of this run, a JSON object a line."""
 
 
 @dataclass(frozen=True)
@@ -42,31 +51,39 @@ class Batch:
     """What is asked for."""
 
 
-def backend_of(located: Located, seed: int) -> Backend:
-    """The backend of an arm, configured."""
+def backend_of(located: Located, seed: int, *, store: Path | None = None, progress: Progress | None = None) -> Backend:
+    """The backend of an arm, configured.
+
+    Args:
+        located: the arm.
+        seed: the protocol's seed.
+        store: where a backend that pays for images keeps every answer; None where it may write nothing.
+        progress: where it says what takes long; None = nowhere.
+    """
     plugin = load("backends", located.arm.backend, where=located.where, folder=located.folder)
     backend: Backend = plugin(
-        Context(name=located.name, arm=located.arm, folder=located.folder, seed=seed, where=located.where)
-    )
+        Context(
+            name=located.name, arm=located.arm, folder=located.folder, seed=seed, where=located.where, store=store,
+            progress=progress or Progress(quiet=True),
+        )
+    )  # fmt: skip
     return backend
+
+
+def store_of(run: Run, arm: str) -> Path:
+    """The folder, shared by the runs beside this one, where an arm's paid answers are kept."""
+    return run.folder.parent / STORE / arm
 
 
 @contextlib.contextmanager
 def guarded(arm: str) -> Iterator[None]:
-    """Tell a fault in a backend's code as the plug-in's, in one line; its traceback comes with --debug.
+    """Tell a fault in a backend's code as the plug-in's: one line, then its own traceback.
 
     Raises:
         LungevalError: `plugin`; faults that are told already, and faults of the disk, pass as they are.
     """
-    try:
+    with plugin_code(f"the backend of arm '{arm}' broke"):
         yield
-    except (LungevalError, OSError):
-        raise
-    except Exception as error:
-        raise LungevalError(
-            "plugin", f"the backend of arm '{arm}' broke: {type(error).__name__}: {error}",
-            remedy="mend the plug-in; its own traceback follows with --debug",
-        ) from error  # fmt: skip
 
 
 def plan_batches(located: Located, backend: Backend, locked: LockedProtocol) -> list[Batch]:
@@ -84,7 +101,7 @@ def plan_batches(located: Located, backend: Backend, locked: LockedProtocol) -> 
     batches: list[Batch] = []
     count = locked.pool_of(located.name)
     for cell in cells:
-        items = backend.offer(cell, count)
+        items = offered(backend, cell, count)
         for start in range(0, len(items), backend.batch):
             part = tuple(items[start : start + backend.batch])
             content = content_key(keys=[item.key for item in part])[:12]
@@ -105,8 +122,13 @@ def generate(run: Run, locked: LockedProtocol, arms: Sequence[Located], progress
     for located in arms:
         try:
             with guarded(located.name):
-                backend = backend_of(located, locked.protocol.seed)
-                ready.append((backend, plan_batches(located, backend, locked)))
+                store = store_of(run, located.name)
+                backend = backend_of(located, locked.protocol.seed, store=store, progress=progress)
+                batches = plan_batches(located, backend, locked)
+                ready.append((backend, batches))
+                check = getattr(backend, "check", None)
+                if check:
+                    check([item for b in batches if not _committed(folder, b).exists() for item in b.items])
             for notice in getattr(backend, "notices", []):
                 progress.say(f"  {located.name}: {notice}")
         except LungevalError as fault:
@@ -117,8 +139,7 @@ def generate(run: Run, locked: LockedProtocol, arms: Sequence[Located], progress
         with progress.bar(f"{located.name}: images", sum(len(batch.items) for batch in missing)) as advance:
             for batch in missing:
                 with guarded(located.name):
-                    _make(folder, batch, backend, secret, progress)
-                advance(len(batch.items))
+                    _make(folder, batch, backend, secret, progress, advance)
     _write_manifest(folder, [batch for _, batches in ready for batch in batches])
     run.finish("generate")
     shutil.rmtree(folder / BATCHES, ignore_errors=True)
@@ -128,10 +149,10 @@ def _committed(folder: Path, batch: Batch) -> Path:
     return folder / BATCHES / batch.arm / f"{batch.name}.json"
 
 
-def _make(folder: Path, batch: Batch, backend: Backend, secret: Secret, progress: Progress) -> None:
+def _make(folder: Path, batch: Batch, backend: Backend, secret: Secret, progress: Progress, advance: Advance) -> None:
     rows: list[dict[str, Any]] = []
     answered: set[str] = set()
-    for made in backend.make(batch.items):
+    for made in made_by(backend, batch.items):
         rows.append(_row(folder, batch.arm, made, secret, stands_in=backend.stands_in))
         if made.outcome != "made":
             progress.say(f"  {batch.arm}: {made.outcome}: {made.item.private or made.item.key[:12]}: {made.reason}")
@@ -141,6 +162,8 @@ def _make(folder: Path, batch: Batch, backend: Backend, secret: Secret, progress
                 remedy="its make() must yield one Made an item",
             )  # fmt: skip
         answered.add(made.item.key)
+        spent = getattr(backend, "spent_usd", None)
+        advance(1, "" if spent is None else f"${spent:.2f}")
     unanswered = [item.key for item in batch.items if item.key not in answered]
     if unanswered:
         raise LungevalError(
@@ -170,7 +193,12 @@ def _row(folder: Path, arm: str, made: Made, secret: Secret, *, stands_in: bool)
         cluster=secret.cluster(f"{arm}:{item.cluster}"), outcome=made.outcome, reason=made.reason, prompt=item.prompt,
         seed=item.seed, licence=item.licence, source=item.source, stands_in=stands_in, **facts,
     )  # fmt: skip
-    return {"image": image.model_dump(), "private": item.private, "patient": item.cluster}
+    row: dict[str, Any] = {"image": image.model_dump(), "private": item.private, "patient": item.cluster}
+    if made.attempts:
+        row["attempts"] = [{"arm": arm, "key": item.key, **attempt} for attempt in made.attempts]
+    if made.original is not None:
+        write_atomic(folder / ORIGINALS / arm / f"{item.key}{made.suffix}", made.original)
+    return row
 
 
 def _write_manifest(folder: Path, batches: Sequence[Batch]) -> None:
@@ -189,30 +217,75 @@ def _write_manifest(folder: Path, batches: Sequence[Batch]) -> None:
     writer.writerow(["key", "arm", "patient", "path"])
     writer.writerows([image.key, image.arm, row["patient"], row["private"]] for image, row in pairs)
     write_atomic(folder / PRIVATE, private.getvalue(), mode=0o600)
+    asked: list[dict[str, Any]] = [attempt for _, row in pairs for attempt in row.get("attempts", ())]
+    if asked:
+        write_atomic(folder / ATTEMPTS, "".join(canonical(attempt) + "\n" for attempt in asked))
     write_atomic(folder / "manifest.csv", rows_to_csv(Image, manifest))
     if (folder / "pixels").is_dir():
         sync_folder(folder / "pixels")
 
 
-def forecast(folder: Path, locked: LockedProtocol, arms: Sequence[Located]) -> list[dict[str, Any]]:
-    """What `generate` would do, by arm and cell: images offered, and those not made yet.
+def forecast(run: Run, locked: LockedProtocol, arms: Sequence[Located]) -> list[dict[str, Any]]:
+    """What `generate` would do, by arm and cell: images offered, those not made yet, and what the rest would take.
+
+    An arm that cannot be had yet has rows without numbers, `missing` saying why; elsewhere `missing` is None.
 
     Args:
-        folder: 0-images/ of the run, which need not exist.
+        run: the run, whose folder need not exist; of a finished stage only the manifest is read.
         locked: the protocol.
         arms: the arms.
+
+    Raises:
+        LungevalError: every fault of every arm but those that cannot be had yet.
     """
     rows: list[dict[str, Any]] = []
+    faults: list[LungevalError] = []
+    manifest = Counter((i.arm, i.modality, i.condition) for i in run.manifest()) if run.finished("generate") else None
     for located in arms:
-        backend = backend_of(located, locked.protocol.seed)
-        counts: dict[tuple[str, str], list[int]] = {}
-        for batch in plan_batches(located, backend, locked):
-            cell = batch.items[0].cell
-            tally = counts.setdefault((cell.modality, cell.condition), [0, 0])
-            tally[0] += len(batch.items)
-            tally[1] += 0 if is_sealed(folder) or _committed(folder, batch).exists() else len(batch.items)
-        rows += [
-            {"arm": located.name, "modality": m, "condition": c, "images": n, "to_make": left}
-            for (m, c), (n, left) in counts.items()
-        ]
+        if manifest is not None:
+            found = [(m, c, n) for (arm, m, c), n in sorted(manifest.items()) if arm == located.name]
+            rows += [_foreseen(located, (m, c), n, 0, Forecast(), Forecast()) for m, c, n in found]
+            continue
+        try:
+            with guarded(located.name):
+                rows += _foreseen_arm(run, locked, located)
+        except LungevalError as fault:
+            if fault.code != "backend":
+                faults += fault.faults()
+                continue
+            for cell in cells_of(located, None, locked.protocol):
+                place = (cell.modality, cell.condition)
+                rows.append(_foreseen(located, place, None, None, Forecast(), Forecast(), missing=str(fault)))
+    raise_all(faults)
     return rows
+
+
+def _foreseen_arm(run: Run, locked: LockedProtocol, located: Located) -> list[dict[str, Any]]:
+    backend = backend_of(located, locked.protocol.seed, store=store_of(run, located.name))
+    missing: dict[tuple[str, str], list[Item]] = {}
+    totals: Counter[tuple[str, str]] = Counter()
+    for batch in plan_batches(located, backend, locked):
+        cell: tuple[str, str] = (batch.items[0].cell.modality, batch.items[0].cell.condition)
+        totals[cell] += len(batch.items)
+        there = _committed(run.path("generate"), batch).exists()
+        missing.setdefault(cell, []).extend(() if there else batch.items)
+    tell = getattr(backend, "forecast", None)
+    every = [item for items in missing.values() for item in items]
+    whole: Forecast = tell(every) if tell and every else Forecast()
+    rows = []
+    for cell, items in missing.items():
+        told: Forecast = tell(items) if tell and items else Forecast()
+        rows.append(_foreseen(located, cell, totals[cell], len(items) - told.done, told, whole))
+    return rows
+
+
+def _foreseen(
+    located: Located, cell: tuple[str, str], images: int | None, to_make: int | None, told: Forecast, whole: Forecast,
+    missing: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "arm": located.name, "modality": cell[0], "condition": cell[1], "images": images, "to_make": to_make,
+        "usd": told.usd, "usd_at_most": told.usd_at_most, "arm_usd": whole.usd,
+        "arm_usd_at_most": whole.usd_at_most,
+        "memory_bytes": told.memory_bytes, "disk_bytes": told.disk_bytes, "missing": missing,
+    }  # fmt: skip

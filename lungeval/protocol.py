@@ -52,13 +52,21 @@ class Train(Settings):
     """How a generator is trained (`lungeval train`); also declares whose images it has seen."""
 
     data: StrictStr | None = None
-    """Folder or .npz of the training images, relative to this file."""
+    """Folder, .npz or hub data set (`hub:owner/name@revision`) of the training images, relative to this file."""
+    patients: StrictStr | None = None
+    """List of the training patients, as `lungeval train` writes it: serves where the data are not at hand."""
     recipe: StrictStr | None = None
-    """The training recipe."""
+    """pixel (a class-conditional model from nothing), full or lora (fine-tune the Stable Diffusion at `base`)."""
+    base: StrictStr | None = None
+    """full, lora: folder or hub id of the model that is fine-tuned."""
     steps: StrictInt | None = Field(default=None, gt=0)
     """Training steps."""
     out: StrictStr | None = None
     """Where the trained model goes, relative to this file."""
+    options: dict[StrictStr, Any] = {}
+    """The recipe's own settings."""
+    credit: list[StrictStr] = []
+    """Lines of credit that the licences of the training data ask for; the model's card prints them."""
 
 
 class Arm(Settings):
@@ -67,7 +75,7 @@ class Arm(Settings):
     backend: StrictStr
     """folder, archive, phantom, an installed plug-in's name, or a path to a .py file."""
     path: StrictStr | None = None
-    """Folder, tar or checkpoint, relative to the file that holds it; ~ and ${VAR} expand."""
+    """Folder, tar, checkpoint or hub id, relative to the file that holds it; ~ and ${VAR} expand."""
     where: dict[StrictStr, StrictStr | list[StrictStr]] = {}
     """Keep only images whose metadata match: a value, or a list of values, by column."""
     makes: list[Makes] = []

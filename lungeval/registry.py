@@ -7,9 +7,14 @@ nowhere else; a package adds its own through the entry-point groups `lungeval.ba
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import os
 import sys
+import sysconfig
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +28,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "folder": "lungeval.backends.folder:FolderBackend",
         "archive": "lungeval.backends.archive:ArchiveBackend",
         "phantom": "lungeval.backends.phantom:PhantomBackend",
+        "hub": "lungeval.backends.hub:HubBackend",
+        "command": "lungeval.backends.command:CommandBackend",
+        "text_to_image_api": "lungeval.backends.text_to_image_api:TextToImageBackend",
+        "stable_diffusion": "lungeval.backends.stable_diffusion:StableDiffusionBackend",
+        "pixel_diffusion": "lungeval.backends.pixel_diffusion:PixelDiffusionBackend",
     },
     "metrics": {
         "frechet": "lungeval.metrics.frechet:FrechetMetric",
@@ -32,6 +42,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "efficientnet-lite0": "lungeval.extractors.efficientnet_lite0:EfficientNetLite0",
     },
 }
+
+_HERE = str(Path(__file__).parent) + os.sep
+_CALLERS = ("generation", "registry", "validating", "measuring", "rehearsing", "base", "calling")
+"""Modules of lungeval that call plug-ins: a library that fails under another module is lungeval's own affair."""
+_NOT_THEIRS = ("<frozen ", sysconfig.get_paths()["stdlib"] + os.sep + "importlib", contextlib.__file__)
 
 
 def names(family: Family) -> list[str]:
@@ -58,10 +73,8 @@ def load(family: Family, name: str, *, where: str = "", folder: Path | None = No
         return getattr(importlib.import_module(module), attribute)
     for point in _entry_points(family):
         if point.name == name:
-            try:
+            with plugin_code(f"the plug-in '{name}' broke when it was loaded", where):
                 return point.load()
-            except Exception as error:
-                raise _broken(name, where, error) from error
     raise LungevalError(
         "backend", f"no {family[:-1]} is called '{name}'", where=where, remedy=did_you_mean(name, names(family))
     )
@@ -74,7 +87,7 @@ def _entry_points(family: Family) -> list[Any]:
 
 
 def _load_file(family: Family, name: str, *, where: str, folder: Path | None) -> Any:
-    path = expand(name, folder or Path.cwd(), where=where)
+    path = Path(os.path.normpath(expand(name, folder or Path.cwd(), where=where)))
     if not path.is_file():
         raise LungevalError("backend", f"no file {path}", where=where, remedy="give the path of the plug-in's .py file")
     spec = importlib.util.spec_from_file_location(f"lungeval_plugin_{path.stem}", path)
@@ -83,15 +96,70 @@ def _load_file(family: Family, name: str, *, where: str, folder: Path | None) ->
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     attribute = {"backends": "Backend", "metrics": "Metric", "extractors": "Extractor"}[family]
-    try:
+    with plugin_code(f"the plug-in '{path}' broke when it was loaded", where):
         spec.loader.exec_module(module)
+        if not hasattr(module, attribute):
+            raise AttributeError(f"the file defines no class `{attribute}`")
         return getattr(module, attribute)
-    except Exception as error:
-        raise _broken(str(path), where, error) from error
 
 
-def _broken(name: str, where: str, error: Exception) -> LungevalError:
-    return LungevalError(
-        "plugin", f"the plug-in '{name}' broke when it was loaded: {type(error).__name__}: {error}", where=where,
-        remedy="its own traceback follows with --debug",
-    )  # fmt: skip
+@contextlib.contextmanager
+def plugin_code(what: str, where: str = "") -> Iterator[None]:
+    """Run a plug-in's code: what it prints goes to stderr, and a fault in it is told as the plug-in's.
+
+    Args:
+        what: how the first line of the error begins, such as `the backend of arm 'x' broke`.
+        where: the place that asked for the plug-in.
+
+    Raises:
+        LungevalError: `plugin`, one line, with the plug-in's own part of the traceback as a note. Errors that are told
+            already pass as they are, and so do faults of the disk that lungeval's own code meets.
+    """
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except LungevalError:
+        raise
+    except OSError as error:
+        if _place_of(error) is None:
+            raise
+        raise _broken(what, where, error) from error
+    except (Exception, SystemExit) as error:
+        raise _broken(what, where, error) from error
+
+
+def _broken(what: str, where: str, error: BaseException) -> LungevalError:
+    """The fault of a plug-in; its note holds the frames that lie in the plug-in, of the error and of its causes.
+
+    Frames of lungeval, of the standard library and of libraries that the plug-in calls are left out.
+    """
+    place = _place_of(error)
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.insert(0, link)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    lines: list[str] = []
+    for link in chain:
+        frames = traceback.extract_tb(link.__traceback__)
+        lines += traceback.format_list([f for f in frames if place is not None and f.filename.startswith(place)])
+        lines += (said := traceback.format_exception_only(link))
+    first = next(line for line in said if not line.startswith(" ")).splitlines()[0][:300]
+    fault = LungevalError("plugin", f"{what}: {first}", where=where, remedy="mend the plug-in")
+    fault.add_note("its own traceback (most recent call last):\n" + "".join(lines).rstrip())
+    return fault
+
+
+def _place_of(error: BaseException) -> str | None:
+    """Where the plug-in lies that lungeval called into: a package's or a study's folder, or one installed file."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_NOT_THEIRS)]
+    calls = [n for n, f in enumerate(frames) if f.filename.startswith(_HERE) and Path(f.filename).stem in _CALLERS]
+    inner = frames[calls[-1] + 1 :] if calls else []
+    if not inner or inner[0].filename.startswith(_HERE):
+        return None
+    root = Path(inner[0].filename).parent
+    if root.name in ("site-packages", "dist-packages"):
+        return inner[0].filename
+    while (root / "__init__.py").is_file() and (root.parent / "__init__.py").is_file():
+        root = root.parent
+    return f"{root}{os.sep}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
@@ -28,8 +28,11 @@ from lungeval.records import (
 from lungeval.runs import Run
 from lungeval.seal import open_key, read_root
 from lungeval.statistics.analysis import Settings, analyse
+from lungeval.statistics.refusals import refusal_rates
 from lungeval.version import VERSION
 
+ATTEMPTS = "attempts.jsonl"
+"""In 0-images/: every request sent for an image of the run."""
 SMALL_CELL = 20
 """Cases (an arm's fakes and their reals) under which a cell prints counts and intervals only."""
 
@@ -58,10 +61,15 @@ def score(
     folder = run.path("score")
     measures = json.loads((run.path("measure") / "measures.json").read_text(encoding="utf-8"))
     about = facts(run, locked, list(key.values()), readers, ribbon=ribbon, drawn_arms=drawn_arms)
+    manifest, log = run.manifest(), attempts_of(run)
+    refused = refusal_rates(manifest, {row["arm"] for row in log}, alpha=locked.protocol.analysis.alpha)
+    if refused:
+        about["requests"] = requests(manifest, log, {str(row.scope.arm) for row in refused})
+    readers_said = analyse(table, settings_of(locked.protocol.analysis, unsure=locked.protocol.answers.unsure))
     results = {
         "schema": 1,
         "run": _stated(about | {"extractors": measures["extractors"]}),
-        "estimates": analyse(table, settings_of(locked.protocol.analysis, unsure=locked.protocol.answers.unsure)),
+        "estimates": [*readers_said, *refused],
         "image_metrics": estimates_of(measures["image_metrics"]),
         "verdicts": [],
     }
@@ -196,6 +204,53 @@ def funnel(manifest: Sequence[Image], cases: Counter[tuple[str, str, str]]) -> l
     return rows
 
 
+def attempts_of(run: Run) -> list[dict[str, Any]]:
+    """Every request that was sent for an image of the run, as its backend logged it; empty where none logs."""
+    path = run.path("generate") / ATTEMPTS
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    return [row for row in rows if row.get("arm") and row.get("key")]
+
+
+def requests(manifest: Sequence[Image], log: Sequence[dict[str, Any]], arms: set[str]) -> list[dict[str, Any]]:
+    """What was asked of models that may refuse, by arm and cell: requests sent, their cost, why they refused.
+
+    Args:
+        manifest: every image asked for.
+        log: the requests sent, several for one image where they were sent again; what a log leaves out is unknown.
+        arms: the arms told of.
+
+    Returns:
+        arm, modality, condition, sent, ambiguous (sent without a known answer: they may have been billed), usd (None
+        where no request names its cost), reasons ([words, images refused], most frequent first).
+    """
+    sent: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in log:
+        sent[row["arm"], row["key"]].append(row)
+    rows: list[dict[str, Any]] = []
+    for slot in sorted({(i.arm, i.modality, i.condition) for i in manifest if i.arm in arms}):
+        mine = [image for image in manifest if (image.arm, image.modality, image.condition) == slot]
+        asked = [row for image in mine for row in sent[image.arm, image.key]]
+        costs = [float(row["usd"]) for row in asked if row.get("usd") is not None]
+        why = Counter(_why(image, sent[image.arm, image.key]) for image in mine if image.outcome == "refused")
+        rows.append(
+            dict(zip(("arm", "modality", "condition"), slot, strict=True))
+            | {"sent": len(asked), "ambiguous": sum(bool(row.get("ambiguous")) for row in asked)}
+            | {"usd": round(sum(costs), 6) if costs else None}
+            | {"reasons": [list(pair) for pair in sorted(why.items(), key=lambda pair: (-pair[1], pair[0]))]}
+        )
+    return rows
+
+
+def _why(image: Image, asked: Sequence[dict[str, Any]]) -> str:
+    """A refusal in the service's own code and categories; else in the words of the manifest."""
+    last: dict[str, Any] = next((row for row in reversed(asked) if row.get("outcome") == "refused"), {})
+    found = last.get("categories") or ()
+    names = [name for name, hit in found.items() if hit] if isinstance(found, dict) else found
+    listed = names if isinstance(names, str) else ", ".join(sorted(map(str, names)))
+    said = ": ".join(part for part in (str(last.get("code") or ""), listed) if part)
+    return said or image.reason or "no reason given"
+
+
 def limitations(
     locked: LockedProtocol,
     manifest: Sequence[Image],
@@ -220,6 +275,10 @@ def limitations(
                 said.append(
                     f"{arm}, {modality}/{condition}: {shown} cases; under {SMALL_CELL}, counts and intervals only."
                 )
+    for arm in sorted({image.arm for image in manifest if image.outcome == "refused"}):
+        refused = sum(image.arm == arm and image.outcome == "refused" for image in manifest)
+        asked = sum(image.arm == arm and image.outcome != "failed" for image in manifest)
+        said.append(f"{arm} refused {refused} of {asked} requests: readers met only what it was willing to make.")
     for image in manifest:
         if image.outcome == "made" and min(image.rows, image.cols) < sizes[image.modality]:
             said.append(f"Images of {image.arm} were enlarged to {sizes[image.modality]} pixels: readers may notice.")

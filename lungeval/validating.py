@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from lungeval.backends.base import Backend, Context, Item, cells_of
+from lungeval.backends.calling import offered
 from lungeval.errors import LungevalError, did_you_mean
-from lungeval.keys import sha256_file
-from lungeval.protocol import Arm, Cell, Generator, Located, LockedProtocol
+from lungeval.overlap import check_overlap
+from lungeval.protocol import Cell, Generator, Located, LockedProtocol
 from lungeval.protocol import asked as images_asked
 from lungeval.protocol_files import Loaded, load_protocol
 from lungeval.records import ANY_CONDITION, REAL_ARM
-from lungeval.registry import Family, load, names
+from lungeval.registry import Family, load, names, plugin_code
 from lungeval.yamlfile import Document, expand, scan, shorten
 
 CHECKS: list[tuple[str, str]] = [
@@ -29,13 +30,15 @@ CHECKS: list[tuple[str, str]] = [
     ("there", "folders, archives and checkpoints are there (a warning)"),
     ("cells", "every cell is filled by a generator and, where there are reals, by them; every arm fills a cell"),
     ("counts", "as many images can be drawn as are asked for, per arm and cell, within pool and per_patient"),
-    ("overlap", "no patient and no file of the reals is in a generator's training data; unknown data are a warning"),
+    (
+        "overlap",
+        "no patient and no file of the reals is in a generator's training data, or in its list of training patients; "
+        "what cannot be compared is a warning",
+    ),
     ("design", "a margin has its reason; one reader, no repeats, no reals, an arm under 20 cases (warnings)"),
     ("tables", "label tables of imported and machine readers are there (a warning)"),
 ]
 """(name, sentence) of every check, in order: the command's help prints them, a test covers each."""
-COUNTABLE = ("folder",)
-"""Backends whose patients and files can be listed."""
 FEW_CASES = 20
 """An arm with fewer cases (its fakes and their reals) gets no verdict."""
 
@@ -87,7 +90,9 @@ def validate(path: Path, *, strict: bool = False) -> Report:
     fakes = {(k.name, c.modality, c.condition) for k in looks for c in k.cells if k.name != REAL_ARM}
     asked = images_asked(loaded.protocol.protocol, fakes)
     _check_counts(looks, asked, loaded.protocol, document, report)
-    _check_overlap(looks, report)
+    overlap = check_overlap([(look.located, look.backend) for look in looks], loaded.protocol)
+    report.faults += overlap.faults
+    report.warnings += overlap.warnings
     _check_design(looks, asked, loaded.protocol, document, report)
     _check_tables(loaded, document, report)
     report.summary = _summary(looks, asked, loaded)
@@ -105,24 +110,27 @@ def _look(located: Located, locked: LockedProtocol, report: Report) -> _Look:
     arm = located.arm
     context = Context(name=located.name, arm=arm, folder=located.folder, seed=locked.protocol.seed, where=located.where)
     backend: Backend | None = None
+    broke = f"the backend of arm '{located.name}' broke"
     known = arm.backend.endswith(".py") or arm.backend in names("backends")
     try:
-        backend = load("backends", arm.backend, where=located.where, folder=located.folder)(context)
+        with plugin_code(broke, located.where):
+            backend = load("backends", arm.backend, where=located.where, folder=located.folder)(context)
+            cells = cells_of(located, backend, locked.protocol)
     except LungevalError as error:
         absent = known and error.code == "backend"
         (report.warnings if absent else report.faults).extend(error.faults())
-    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; it becomes one fault among the others
-        what = f"the backend of arm '{located.name}' broke: {type(error).__name__}: {error}"
-        report.faults.append(LungevalError("plugin", what, where=located.where, remedy="mend the plug-in"))
-    cells = cells_of(located, backend, locked.protocol)
+        backend, cells = None, cells_of(located, None, locked.protocol)
     look = _Look(located, backend, cells)
     if backend:
         try:
-            for cell in cells:
-                look.offers[cell.modality, cell.condition] = backend.offer(cell, locked.pool_of(located.name))
+            with plugin_code(broke, located.where):
+                for cell in cells:
+                    items = offered(backend, cell, locked.pool_of(located.name))
+                    look.offers[cell.modality, cell.condition] = items
         except LungevalError as error:
             (report.warnings if error.code == "backend" else report.faults).extend(error.faults())
             look.backend = None
+            look.offers.clear()
     return look
 
 
@@ -204,74 +212,6 @@ def _check_counts(
 
 def _eligible(items: Sequence[Item], per_patient: int) -> int:
     return sum(min(n, per_patient) for n in Counter(item.cluster for item in items).values())
-
-
-# --- overlap ---
-
-
-def _check_overlap(looks: Sequence[_Look], report: Report) -> None:
-    """Patients and files of the reals against every generator's training data."""
-    real = next((look for look in looks if look.name == REAL_ARM), None)
-    if real is None or (real.backend and real.backend.stands_in):
-        return
-    shown: list[Item] = []
-    if real.backend and real.located.arm.backend in COUNTABLE:
-        shown = [item for cell in real.cells for item in real.backend.offer(cell, 10**9)]
-    elif real.backend:
-        what = f"the patients of a real arm from '{real.located.arm.backend}' cannot be listed: overlap is not excluded"
-        remedy = "check by hand that none of them is in a generator's training data"
-        report.warnings.append(LungevalError("design", what, where=real.located.where, remedy=remedy))
-        return
-    for look in looks:
-        if look is real or (look.backend and look.backend.stands_in):
-            continue
-        train = look.located.arm.train
-        if train is None or train.data is None:
-            what = f"the arm '{look.name}' does not say what it was trained on: overlap with the reals is not excluded"
-            remedy = "set train: {data: FOLDER} in its file if you have the training images"
-            report.warnings.append(LungevalError("design", what, where=look.located.where, remedy=remedy))
-            continue
-        try:
-            _compare(look, expand(train.data, look.located.folder, where=look.located.where), shown, report)
-        except LungevalError as error:
-            report.faults += error.faults()
-
-
-def _compare(look: _Look, data: Path, shown: Sequence[Item], report: Report) -> None:
-    from lungeval.backends.holdings import find_entries
-
-    where = look.located.where
-    if not data.exists():
-        what = (
-            f"the training data {data} of the arm '{look.name}' are not there: overlap with the reals is not excluded"
-        )
-        report.warnings.append(
-            LungevalError("backend", what, where=where, remedy="put them there, or correct train.data")
-        )
-        return
-    arm = Arm(backend="folder", path=str(data))
-    entries, _ = find_entries(data, Context(name=look.name, arm=arm, folder=look.located.folder, seed=0, where=where))
-    patients = {entry.values["patient"] for entry in entries if entry.values.get("patient")}
-    sizes = {entry.path.stat().st_size for entry in entries if entry.index is None}
-    alike = [item for item in shown if _size(item) in sizes]
-    hashes = {sha256_file(entry.path) for entry in entries if entry.index is None} if alike else set()
-    both = sorted({item.cluster for item in shown} & patients)
-    both += sorted(
-        {item.private for item in alike if item.cluster not in patients and sha256_file(Path(item.private)) in hashes}
-    )
-    if both:
-        listed = ", ".join(both[:5]) + (f" and {len(both) - 5} more" if len(both) > 5 else "")
-        what = f"the training data of '{look.name}' hold patients or files of the reals ({len(both)}): {listed}"
-        remedy = "leave them out of the reals with `where:`, or train without them"
-        report.faults.append(LungevalError("design", what, where=where, remedy=remedy))
-    elif not patients:
-        what = f"the training data of '{look.name}' name no patients: only copies of whole files were looked for"
-        report.warnings.append(LungevalError("design", what, where=where, remedy="give a metadata.csv with patient"))
-
-
-def _size(item: Item) -> int:
-    path = Path(item.private)
-    return path.stat().st_size if path.is_file() else -1
 
 
 # --- design, tables ---

@@ -1,8 +1,9 @@
 """`digest`: one hash of everything a study found, the same after any number of stops, restarts and replays.
 
 In it: every image by arm (content key, pixel hash, outcome), every plan by content key, every reading (no clock times;
-drawn times of simulated readers), every estimate and image metric to ten significant digits. Not in it: times, host,
-versions, opaque ids and nonces (they are secret and differ), how a backend was configured.
+drawn times of simulated readers), every estimate and image metric to ten significant digits (refusal rates follow from
+the outcomes). Not in it: times, host, versions, opaque ids and nonces (they are secret and differ), how a backend was
+configured, what was paid.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from lungeval.keys import canonical
 from lungeval.records import ScoredReading, read_rows
 from lungeval.runs import Run
 from lungeval.seal import open_key
+from lungeval.statistics.refusals import REFUSAL_RATE
 
 VOLATILE = {
-    "versions", "version", "protocol", "blinding", "stand_ins", "arms", "funnel", "limitations", "ribbon", "extractors",
+    "versions", "version", "protocol", "blinding", "stand_ins", "arms", "funnel", "requests", "limitations", "ribbon",
+    "extractors",
 }  # fmt: skip
 """Keys of `results.json: run` that may differ between equal studies."""
 
@@ -51,7 +54,8 @@ def content(run: Run) -> dict[str, Any]:
             key=canonical,
         ),
         "run": {name: _rounded(value) for name, value in results["run"].items() if name not in VOLATILE},
-        "estimates": _rounded(results["estimates"]),
+        # Refusal rates are counts of the outcomes above; whether an arm has any depends on a log that may be absent.
+        "estimates": [_rounded(row) for row in results["estimates"] if row["estimand"] != REFUSAL_RATE],
         "image_metrics": _rounded(results["image_metrics"]),
         "verdicts": _rounded(results["verdicts"]),
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import tarfile
+import tempfile
 
 import numpy as np
 import pytest
@@ -211,3 +213,60 @@ def test_drawn_images_stay_drawn_when_replayed(archived, tmp_path):
     assert backend(archived).stands_in is True
     assert backend(archived, name="real").stands_in is False
     assert backend(pack(archived.parent, tmp_path / "run.tar", "study")).stands_in is True
+
+
+def test_the_arms_of_a_study_share_one_unpacked_copy_whose_images_come_when_asked_for(archived, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    tar = pack(archived, tmp_path / "pack.tar", "0-images", "w")
+    arms = [backend(tar, name=name) for name in ("sd", "real")]
+    assert [len(arm.offer(COVID, 99)) for arm in arms] == [6, 3]
+    (copy,) = (tmp_path / "scratch").iterdir()
+    assert [path.name for path in copy.rglob("*") if path.is_file()] == ["manifest.csv"]
+    assert facts(arms[0]) == facts(backend(archived, name="sd"))
+    assert sum(path.is_file() for path in copy.rglob("pixels/*/*")) == 10
+    first = arms.pop(0)
+    del first
+    assert facts(arms[0]) == facts(backend(archived, name="real"))
+    assert list((tmp_path / "scratch").iterdir()) == [copy]
+    arms.clear()
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_a_tar_that_changed_is_unpacked_anew(archived, tmp_path):
+    tar = pack(archived, tmp_path / "pack.tar", "0-images", "w")
+    first = backend(tar, name="sd")
+    write_manifest(archived, [row(archived, "sd", "covid_19", 1)])
+    pack(archived, tar, "0-images", "w:gz")
+    assert len(backend(tar, name="sd").offer(COVID, 99)) == 1
+    assert len(first.offer(COVID, 99)) == 6
+
+
+def test_originals_and_attempts_come_along_and_a_twin_is_offered_as_it_was_made(archived, tmp_path):
+    rows = read_rows(Image, archived / "manifest.csv")
+    mine = [r for r in rows if r.arm == "sd" and r.outcome == "made"]
+    twin = mine[1].model_copy(update={"outcome": "rejected", "reason": "the same pixels as another"})
+    write_manifest(archived, [twin if r.key == twin.key else r for r in rows])
+    asked = [{"arm": "sd", "key": twin.key, "usd": 0.5, "outcome": "made"}, {"arm": "real", "key": twin.key}]
+    (archived / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in asked))
+    (archived / "originals" / "sd").mkdir(parents=True)
+    (archived / "originals" / "sd" / f"{twin.key}.png").write_bytes(b"as it came")
+    for found in (backend(archived), backend(pack(archived.parent, tmp_path / "run.tar", "."))):
+        made = {m.item.key: m for cell in (COVID, NORMAL) for m in found.make(found.offer(cell, 99))}
+        assert made[twin.key].outcome == "made"
+        assert sha256_pixels(made[twin.key].pixels) == twin.sha256
+        assert made[twin.key].attempts == ({"usd": 0.5, "outcome": "made"},)
+        assert (made[twin.key].original, made[twin.key].suffix) == (b"as it came", ".png")
+        assert (made[mine[0].key].original, made[mine[0].key].attempts) == (None, ())
+    (archived / "attempts.jsonl").write_text('{"arm": "sd"}\n')
+    assert fault(archived).code == "changed"
+    assert "attempts.jsonl:1" in fault(archived).where
+
+
+def test_a_tar_that_is_not_there_stands_for_the_folder_it_was_unpacked_into(archived):
+    here = archived.parent
+    assert facts(backend(here / "gone.tar")) == facts(backend(archived))
+    assert fault(here.parent / "gone.tar").code == "backend"
+    assert fault(here / "gone.zip").code == "backend"
+    (here / "empty.tar").mkdir()
+    assert fault(here / "empty.tar").code == "image"

@@ -114,7 +114,7 @@ def test_size_of_six_readers_and_120_images() -> None:
 def test_tables_hold_the_numbers_of_the_results() -> None:
     results, rows = study.results(), study.readings()
     files = tables(results, rows)
-    assert set(files) == set(TABLE_FILES) - {"accuracy.csv"}
+    assert set(files) == set(TABLE_FILES) - {"accuracy.csv", "refusals.csv"}
     estimates = estimates_of(results["estimates"] + results["image_metrics"])
     long = rows_of(files["estimates.csv"])
     assert len(long) == len(estimates)
@@ -590,7 +590,7 @@ def test_packed_estimates_are_whole() -> None:
 def test_write_is_whole_and_removes_tables_that_are_gone(tmp_path: Path) -> None:
     written = write(tmp_path, study.results(), study.readings())
     assert written[0] == tmp_path / "report.html"
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == set(TABLE_FILES) - {"accuracy.csv"}
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == set(TABLE_FILES) - {"accuracy.csv", "refusals.csv"}
     (tmp_path / "tables" / "mine.txt").write_text("kept", encoding="utf-8")
     results, rows = study.labels_only()
     write(tmp_path, results, rows)

@@ -107,7 +107,7 @@ def test_a_plug_in_that_breaks_is_a_fault_among_the_others(study: Path) -> None:
     assert said(study, report)[:2] == [
         "broken.py: the backend of arm 'broken' broke: ZeroDivisionError: x; mend the plug-in",
         "worse.py: the plug-in 'worse.py' broke when it was loaded: ModuleNotFoundError: No module named "
-        "'nothing_of_this_name'; its own traceback follows with --debug",
+        "'nothing_of_this_name'; mend the plug-in",
     ]
 
 
@@ -163,12 +163,12 @@ def test_check_overlap(study: Path) -> None:
     (study / "train" / "metadata.csv").write_text(rows)
     where = "p.yaml:4:14"
     assert said(study, validate(protocol(study))) == [
-        f"{where}: the training data of 'g' hold patients or files of the reals (1): p3; leave them out of the reals with `where:`, or train without them"
+        f"{where}: the training data of 'g' hold patients or files of the reals (1): p3; take their images out of the reals, or train without them"
     ]
     images(study / "train", {"xray/covid_19": 2}, start=0, prefix="other")
     report = validate(protocol(study))
     assert said(study, report) == [
-        f"{where}: the training data of 'g' hold patients or files of the reals (2): real/i0.png, real/i1.png; leave them out of the reals with `where:`, or train without them"
+        f"{where}: the training data of 'g' hold patients or files of the reals (2): real/i0.png, real/i1.png; take their images out of the reals, or train without them"
     ]
     unknown = validate(protocol(study, generators="[{name: g, backend: folder, path: fake}]"))
     assert said(study, unknown, "warnings") == [
@@ -176,17 +176,30 @@ def test_check_overlap(study: Path) -> None:
     ]
     gone = validate(protocol(study, generators="[{name: g, backend: folder, path: fake, train: {data: nowhere}}]"))
     assert said(study, gone, "warnings") == [
-        f"{where}: the training data nowhere of the arm 'g' are not there: overlap with the reals is not excluded; put them there, or correct train.data"
+        f"{where}: the training data of the arm 'g' are not at hand (train.data: nowhere is not there): overlap with the reals is not excluded; put them there, or correct train.data"
     ]
 
 
-def test_reals_whose_patients_cannot_be_listed_are_a_warning(study: Path) -> None:
+def test_the_patients_of_a_plug_in_are_compared_as_well(study: Path) -> None:
     (study / "plug.py").write_text(
         "from lungeval.backends.folder import FolderBackend\nclass Backend(FolderBackend):\n    pass\n"
     )
-    report = validate(protocol(study, real="{backend: ./plug.py, path: real}"))
-    assert said(study, report, "warnings") == [
-        "p.yaml:3:1: the patients of a real arm from './plug.py' cannot be listed: overlap is not excluded; check by hand that none of them is in a generator's training data"
+    path = protocol(study, real="{backend: ./plug.py, path: real}")
+    report = validate(path)
+    assert (report.faults, report.warnings) == ([], [])
+    rows = (study / "train" / "metadata.csv").read_text().replace("p200", "p3")
+    (study / "train" / "metadata.csv").write_text(rows)
+    assert [fault.code for fault in validate(path).faults] == ["design"]
+
+
+def test_a_plug_in_that_breaks_when_it_offers_is_a_fault_as_well(study: Path) -> None:
+    (study / "late.py").write_text(
+        "from lungeval.backends.folder import FolderBackend\nclass Backend(FolderBackend):\n"
+        "    def offer(self, cell, count):\n        return [][0]\n"
+    )
+    report = validate(protocol(study, generators="[{name: g, backend: ./late.py, path: fake, train: {data: train}}]"))
+    assert said(study, report) == [
+        "p.yaml:4:14: the backend of arm 'g' broke: IndexError: list index out of range; mend the plug-in"
     ]
 
 

@@ -1,11 +1,13 @@
 """The images of an earlier run, replayed: same content keys, same pixels, same refusals, so the same digest.
 
-`path` is a run folder, its 0-images/ folder, or a .tar(.gz) of either. Nothing is read in again: the canonical arrays
-are taken as they were stored, each checked against its hash in the manifest.
+`path` is a run folder, its 0-images/ folder, or a .tar(.gz) of either, such as `lungeval export` writes. Nothing is
+read in again: the canonical arrays are taken as they were stored, each checked against its hash in the manifest; what a
+service sent and what was asked of it come along.
 """
 
 from __future__ import annotations
 
+import json
 import posixpath
 import shutil
 import tarfile
@@ -14,7 +16,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lungeval.backends.base import Context, Item, Made, native_conditions
 from lungeval.errors import LungevalError, did_you_mean
@@ -24,7 +26,10 @@ from lungeval.protocol import Cell
 from lungeval.records import REAL_ARM, Image, read_rows
 
 MANIFEST = "manifest.csv"
+ATTEMPTS = "attempts.jsonl"
 IMAGES = "0-images"
+PIXELS = "pixels"
+ORIGINALS = "originals"
 
 
 class ArchiveBackend:
@@ -44,7 +49,8 @@ class ArchiveBackend:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._folder = self._opened(context)
+        self._source = _opened(context)
+        self._folder = self._source.folder
         rows = read_rows(Image, self._folder / MANIFEST)
         arms = sorted({row.arm for row in rows})
         self.arm = _picked(context, arms)
@@ -54,6 +60,8 @@ class ArchiveBackend:
             if row.arm == self.arm:
                 self._rows[row.modality, row.condition].append(row)
         self.stands_in = any(row.stands_in for row in rows if row.arm == self.arm)
+        self._attempts = _attempts_of(self._folder / ATTEMPTS, self.arm)
+        self._originals: dict[str, Path] | None = None
 
     def conditions(self) -> dict[str, set[str]]:
         """Conditions of the archived arm, by modality, after `makes`."""
@@ -75,10 +83,20 @@ class ArchiveBackend:
         Raises:
             LungevalError: `changed` where stored pixels are missing, damaged or not those of the manifest.
         """
+        self._source.fetch()
+        if self._originals is None:
+            found = sorted((self._folder / ORIGINALS / self.arm).glob("*"))
+            self._originals = {path.name[:64]: path for path in found if path.is_file()}
         for item in items:
             row: Image = item.payload
-            if row.outcome != "made":
-                yield Made(item, row.outcome, reason=row.reason)
+            original = self._originals.get(row.key)
+            kept: dict[str, Any] = {
+                "original": original.read_bytes() if original else None,
+                "suffix": original.name[64:] if original else "",
+                "attempts": self._attempts.get(row.key, ()),
+            }
+            if not row.file:
+                yield Made(item, row.outcome, reason=row.reason, **kept)
                 continue
             path = self._folder / _inside(row.file)
             pixels = load(path)
@@ -87,7 +105,8 @@ class ArchiveBackend:
                     "changed", f"the pixels of {row.key[:12]} are not those of the manifest", where=str(path),
                     remedy="restore the archive",
                 )  # fmt: skip
-            yield Made(item, "made", pixels, row.bits, row.offset)
+            # An image with pixels that was rejected is the twin of another: `generation` finds that out again.
+            yield Made(item, "made", pixels, row.bits, row.offset, **kept)
 
     def _item(self, cell: Cell, row: Image) -> Item:
         return Item(
@@ -106,61 +125,111 @@ class ArchiveBackend:
                 studied += [word for name, word in mapped.items() if name == own]
         return studied
 
-    def _opened(self, context: Context) -> Path:
-        """The folder that holds manifest.csv; a tar is unpacked into a temporary folder that goes with this object."""
-        if context.arm.path is None:
-            raise LungevalError(
-                "protocol",
-                "path: the archive backend needs one",
-                where=context.where,
-                remedy="give a run folder or a tar",
-            )
-        path = context.resolve(context.arm.path)
-        if path.is_file():
-            scratch = tempfile.mkdtemp(prefix="lungeval-archive-")
-            weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
-            return unpack(path, Path(scratch))
-        if not path.is_dir():
-            raise LungevalError(
-                "backend", f"no archive {path}", where=context.where, remedy="put it there, or correct `path`"
-            )
-        for folder in (path / IMAGES, path):
-            if (folder / MANIFEST).is_file():
-                return folder
-        raise LungevalError(
-            "image", f"no {MANIFEST}: neither a run folder nor its {IMAGES}", where=str(path),
-            remedy="give a folder that `lungeval generate` has finished",
-        )  # fmt: skip
+
+class _Folder:
+    """The folder that holds manifest.csv and pixels/."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def fetch(self) -> None:
+        """Everything is there."""
 
 
-def unpack(path: Path, into: Path) -> Path:
-    """Unpack the images of a .tar(.gz) and return the folder with manifest.csv.
+class _Tar(_Folder):
+    """A .tar(.gz), unpacked into a temporary folder that goes with this object: its tables at once, images when asked.
 
-    Only regular files are taken: the one manifest.csv and the pixels/ beside it. Links, devices and names that lead out
-    of the folder are refused.
+    Only regular files are taken: the one manifest.csv, and attempts.jsonl, pixels/ and originals/ beside it. Links,
+    devices and names that lead out of the folder are refused.
 
     Raises:
         LungevalError: `image` where it is no tar, holds no or several manifests, or a member that must not be unpacked.
     """
-    try:
-        with tarfile.open(path, mode="r:*") as tar:
-            members = {_member_name(path, member): member for member in tar.getmembers() if not member.isdir()}
-            manifests = [name for name in members if posixpath.basename(name) == MANIFEST]
-            if len(manifests) != 1:
-                raise LungevalError(
-                    "image", f"the archive holds {len(manifests)} files called {MANIFEST}", where=str(path),
-                    remedy=f"pack one run folder, or its {IMAGES}",
-                )  # fmt: skip
-            base = posixpath.dirname(manifests[0])
-            prefix = f"{base}/" if base else ""
-            for name, member in members.items():
-                if name == manifests[0] or name.startswith(f"{prefix}pixels/"):
-                    _extract(tar, member, into / IMAGES / name.removeprefix(prefix))
-    except (tarfile.TarError, EOFError, OSError) as error:
+
+    def __init__(self, path: Path) -> None:
+        scratch = tempfile.mkdtemp(prefix="lungeval-archive-")
+        weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
+        super().__init__(Path(scratch) / IMAGES)
+        self._path = path
+        self._fetched = False
+        self._unpack((MANIFEST, ATTEMPTS), ())
+
+    def fetch(self) -> None:
+        """Unpack the images, once."""
+        if not self._fetched:
+            self._unpack((), (f"{PIXELS}/", f"{ORIGINALS}/"))
+            self._fetched = True
+
+    def _unpack(self, files: tuple[str, ...], folders: tuple[str, ...]) -> None:
+        path = self._path
+        try:
+            with tarfile.open(path, mode="r:*") as tar:
+                members = {_member_name(path, member): member for member in tar.getmembers() if not member.isdir()}
+                manifests = [name for name in members if posixpath.basename(name) == MANIFEST]
+                if len(manifests) != 1:
+                    raise LungevalError(
+                        "image", f"the archive holds {len(manifests)} files called {MANIFEST}", where=str(path),
+                        remedy=f"pack one run folder, or its {IMAGES}",
+                    )  # fmt: skip
+                prefix = manifests[0].removesuffix(MANIFEST)
+                for name, member in members.items():
+                    inner = name.removeprefix(prefix)
+                    if name.startswith(prefix) and (inner in files or inner.startswith(folders)):
+                        _extract(tar, member, self.folder / inner)
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise LungevalError(
+                "image", f"the archive cannot be unpacked: {error}", where=str(path), remedy="give a .tar or .tar.gz"
+            ) from error
+
+
+_TARS: weakref.WeakValueDictionary[tuple[Path, int, int], _Tar] = weakref.WeakValueDictionary()
+"""Unpacked tars that are in use, by path, time and size: the arms of a study share one copy."""
+
+
+def _opened(context: Context) -> _Folder:
+    """The archive at `path`; a tar that is not there stands for the folder it was unpacked into, where that is this."""
+    if context.arm.path is None:
         raise LungevalError(
-            "image", f"the archive cannot be unpacked: {error}", where=str(path), remedy="give a .tar or .tar.gz"
-        ) from error
-    return into / IMAGES
+            "protocol", "path: the archive backend needs one", where=context.where,
+            remedy="give a run folder or a tar",
+        )  # fmt: skip
+    path = context.resolve(context.arm.path)
+    if path.is_file():
+        facts = path.stat()
+        key = (path.resolve(), facts.st_mtime_ns, facts.st_size)
+        tar = _TARS.get(key) or _Tar(path)
+        _TARS[key] = tar
+        return tar
+    unpacked = path.parent if path.name.endswith((".tar", ".tar.gz")) and not path.exists() else path
+    if not path.is_dir() and not (unpacked / IMAGES / MANIFEST).is_file():
+        raise LungevalError(
+            "backend", f"no archive {path}", where=context.where, remedy="put it there, or correct `path`"
+        )
+    for folder in (path / IMAGES, path, unpacked / IMAGES):
+        if (folder / MANIFEST).is_file():
+            return _Folder(folder)
+    raise LungevalError(
+        "image", f"no {MANIFEST}: neither a run folder nor its {IMAGES}", where=str(path),
+        remedy="give a folder that `lungeval generate` has finished",
+    )  # fmt: skip
+
+
+def _attempts_of(path: Path, arm: str) -> dict[str, tuple[dict[str, Any], ...]]:
+    """What was asked for an arm's images, by content key, as its backend told it."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    if not path.is_file():
+        return {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            if row["arm"] == arm:
+                found[row["key"]].append({name: value for name, value in row.items() if name not in ("arm", "key")})
+        except (ValueError, KeyError, TypeError):
+            raise LungevalError(
+                "changed", "the log of attempts is not as lungeval wrote it", where=f"{path}:{number}",
+                remedy="restore the archive",
+            ) from None  # fmt: skip
+    return {key: tuple(rows) for key, rows in found.items()}
 
 
 def _member_name(path: Path, member: tarfile.TarInfo) -> str:

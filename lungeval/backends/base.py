@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lungeval.progress import Progress
 from lungeval.protocol import Arm, Cell, Located
 from lungeval.protocol import Protocol as Study
 from lungeval.records import ANY_CONDITION, REAL_ARM, Outcome
@@ -41,6 +42,11 @@ class Context:
     """The protocol's seed."""
     where: str = ""
     """The file that holds the settings, for errors."""
+    store: Path | None = None
+    """A folder, shared by the runs beside this one, where a backend that pays for images keeps every answer it got
+    (made when first written to); None where nothing may be made, as in `validate`."""
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+    """Where to say what takes long."""
 
     def resolve(self, text: str) -> Path:
         """A path of the settings: `~` and `${VAR}` expanded, relative to the file that holds it."""
@@ -89,10 +95,37 @@ class Made:
     """HU = level - offset, where levels are Hounsfield units."""
     reason: str = ""
     """Why not, where not made."""
+    original: bytes | None = field(default=None, repr=False)
+    """The bytes as they came from a service, kept untouched as evidence beside the canonical array."""
+    suffix: str = ""
+    """File name ending of `original`, such as .png."""
+    attempts: tuple[dict[str, Any], ...] = ()
+    """Log of what was asked for this image: JSON objects, one a request sent (time, status, request id, cost ...)."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What making items would take; None = not known."""
+
+    done: int = 0
+    """Items that are there already and would not be made again."""
+    usd: float | None = None
+    """Money for the rest, US dollars, as estimated from the generator file's prices."""
+    usd_at_most: float | None = None
+    """The most that could be spent on the rest (the spend cap, or the dearest answer to every request)."""
+    memory_bytes: int | None = None
+    """Main or GPU memory needed."""
+    disk_bytes: int | None = None
+    """Disk that the results take, roughly."""
 
 
 class Backend(Protocol):
-    """The contract. Optional class attributes: `batch`, `synthetic`."""
+    """The contract.
+
+    Optional: `notices` (list[str], said once); `check(items)`, called before any arm makes anything, which raises a
+    LungevalError `backend` where something stands in the way of making the items; `forecast(items) -> Forecast` (for
+    --dry-run); `spent_usd` (float, what this arm has cost so far, shown beside the progress).
+    """
 
     batch: ClassVar[int]
     """Items a batch: the unit of commit."""

@@ -64,6 +64,10 @@ class FolderBackend:
             found[modality].add(condition)
         return dict(found)
 
+    def patients(self) -> set[str]:
+        """Every patient that it names, those of left-out copies among them."""
+        return {entry.values.get("patient", "") for entries in self._cells.values() for entry in entries} - {""}
+
     def offer(self, cell: Cell, count: int) -> list[Item]:
         """A draw of at most `count` distinct images of the cell, fixed by their content, the arm and the seed.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lungeval.reporting import gallery, headline, heatmaps, methods, provenance, words
+from lungeval.reporting import gallery, headline, heatmaps, methods, provenance, refusals, words
 from lungeval.reporting.counts import guarded
 from lungeval.reporting.figures import Figure
 from lungeval.reporting.findings import Findings
@@ -29,6 +29,7 @@ TABLE_FILES = tuple(
         "readers",
         "images",
         "image-metrics",
+        "refusals",
         "selection",
     )
 )
@@ -109,6 +110,7 @@ def all_sections(
         _readers(findings, tables),
         _images(findings, tables, pictures),
         _metrics(findings, tables),
+        _refusals(findings, tables),
         _selection(findings, tables),
         _provenance(findings, generated_by),
     ]
@@ -300,6 +302,14 @@ def _metrics(findings: Findings, tables: Mapping[str, Table]) -> Section:
             drawn.append(forest(f"figure-metric-{i}", alt, points, "significant", axis, caption=title))
     items.append(Item("figures", drawn, table.html()) if drawn else Item("table", table.html()))
     return Section("image-metrics", "Image metrics", (Block(tuple(items)),), headline.metric_care(findings))
+
+
+def _refusals(findings: Findings, tables: Mapping[str, Table]) -> Section:
+    items = _table(tables, "refusals", "")
+    facts = refusals.facts(findings)
+    if items and facts:
+        items.append(Item("facts", facts))
+    return Section("refusals", "Refusals", (Block(tuple(items)),) if items else (), refusals.LEAD)
 
 
 def _selection(findings: Findings, tables: Mapping[str, Table]) -> Section:

@@ -161,9 +161,9 @@ class Table:
 
 def all_tables(findings: Findings) -> dict[str, Table]:
     """Every table that has rows, by name."""
-    from lungeval.reporting import reading_tables, study_tables
+    from lungeval.reporting import reading_tables, refusals, study_tables
 
-    made = [*reading_tables.tables(findings), *study_tables.tables(findings)]
+    made = [*reading_tables.tables(findings), *study_tables.tables(findings), refusals.table(findings)]
     return {table.name: table for table in made if table.rows}
 
 
