@@ -306,11 +306,12 @@ def analyse(
 @verb
 @click.argument("generator", type=FILE)
 @click.option("--new", is_flag=True, help="Begin anew; earlier checkpoints are discarded.")
-def train(generator: Path, new: bool, progress: Any) -> Answer:
+@click.option("--finish", is_flag=True, help="Take no more steps: write the result from the latest checkpoint.")
+def train(generator: Path, new: bool, finish: bool, progress: Any) -> Answer:
     """Train what a generator file's `train:` describes; run it again to go on where it stopped."""
     from lungeval.training import train as fit
 
-    data = fit(generator, progress, new=new)
+    data = fit(generator, progress, new=new, stop=finish)
     return data, data["out"]
 
 

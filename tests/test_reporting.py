@@ -590,7 +590,8 @@ def test_packed_estimates_are_whole() -> None:
 def test_write_is_whole_and_removes_tables_that_are_gone(tmp_path: Path) -> None:
     written = write(tmp_path, study.results(), study.readings())
     assert written[0] == tmp_path / "report.html"
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == set(TABLE_FILES) - {"accuracy.csv", "refusals.csv"}
+    absent = {"accuracy.csv", "refusals.csv"}
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == set(TABLE_FILES) - absent
     (tmp_path / "tables" / "mine.txt").write_text("kept", encoding="utf-8")
     results, rows = study.labels_only()
     write(tmp_path, results, rows)

@@ -29,7 +29,8 @@ from lungeval.training.task import draws_of
 
 TINY = {
     "size": 16, "unshuffle": 2, "channels": [8, 16], "layers": 1, "attention": 0, "batch": 4, "learning_rate": 3e-3,
-    "warmup": 2, "ema": 0.9, "checkpoint_every": 5, "sheet_every": 100, "log_every": 1, "samples": 2, "sampler_steps": 4,
+    "warmup": 2, "ema": 0.9, "checkpoint_every": 5, "sheet_every": 100, "log_every": 1, "samples": 2,
+    "sampler_steps": 4,
 }  # fmt: skip
 LEFT, RIGHT = Cell(modality="xray", condition="no_finding"), Cell(modality="xray", condition="covid_19")
 
@@ -317,6 +318,35 @@ def test_more_steps_go_on_where_the_rate_is_constant(tmp_path):
     train(write_recipe(tmp_path / "again", steps=10, schedule="constant"), Progress(quiet=True))
     straight = weights(tmp_path / "again/model")
     assert all(torch.equal(longer[name], straight[name]) for name in straight)
+
+
+def test_a_training_can_be_finished_early_and_gone_on_with(tmp_path, monkeypatch):
+    path = write_recipe(tmp_path)
+    with pytest.raises(LungevalError, match="no checkpoint to finish from"):
+        train(path, Progress(quiet=True), stop=True)
+    checkpoint = loop._checkpoint
+
+    def stop_after(scratch, step, *rest):
+        checkpoint(scratch, step, *rest)
+        raise StoppedError
+
+    monkeypatch.setattr(loop, "_checkpoint", stop_after)
+    with pytest.raises(StoppedError):
+        train(path, Progress(quiet=True))
+    monkeypatch.setattr(loop, "_checkpoint", checkpoint)
+    assert train(path, Progress(quiet=True), stop=True)["steps"] == 5
+    assert "| steps | 5 of 10 planned |" in (tmp_path / "model/README.md").read_text()
+    assert train(path, Progress(quiet=True))["steps"] == 10
+    assert "| steps | 10 |" in (tmp_path / "model/README.md").read_text()
+
+
+def test_two_processes_cannot_train_one_model(tmp_path):
+    from lungeval.training import working
+
+    path = write_recipe(tmp_path)
+    with working(tmp_path / "model/training", main=True), pytest.raises(LungevalError) as caught:
+        train(path, Progress(quiet=True))
+    assert caught.value.code == "busy"
 
 
 def test_a_loss_that_is_no_number_stops_the_training(tmp_path, monkeypatch):

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +25,14 @@ SCRATCH = "training"
 """Folder of checkpoints, log and sheets inside the result's."""
 
 
-def train(path: Path, progress: Progress, *, new: bool = False) -> dict[str, Any]:
+def train(path: Path, progress: Progress, *, new: bool = False, stop: bool = False) -> dict[str, Any]:
     """Train what a generator file describes, going on where an earlier call stopped.
 
     Args:
         path: the generator file.
         progress: where to say how far it is.
         new: begin anew, discarding earlier checkpoints.
+        stop: take no more steps; write the result from the latest checkpoint.
 
     Raises:
         LungevalError: `protocol` for the file, `backend` where data or base are not there, `image` for the data,
@@ -37,10 +40,10 @@ def train(path: Path, progress: Progress, *, new: bool = False) -> dict[str, Any
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _train(plan_of(load_generator(path), path), progress, new=new)
+        return _train(plan_of(load_generator(path), path), progress, new=new, stop=stop)
 
 
-def _train(plan: Plan, progress: Progress, *, new: bool) -> dict[str, Any]:
+def _train(plan: Plan, progress: Progress, *, new: bool, stop: bool) -> dict[str, Any]:
     import shutil
 
     import torch
@@ -52,12 +55,18 @@ def _train(plan: Plan, progress: Progress, *, new: bool) -> dict[str, Any]:
     scratch = plan.out / SCRATCH
     for said in warnings_of(plan):
         progress.say(f"warning: {said}")
+    if isinstance(plan.options, Latent):
+        from lungeval.training.latent_base import find_base
+
+        find_base(plan)  # before all films are read
     films = load_films(plan, progress)
     digest = plan.digest(films.digest())
     if finished(plan.out, digest, plan.steps) and not new:
         progress.say(f"{plan.out} is trained already")
         return {"out": str(plan.out), "steps": plan.steps, "films": len(films.films)}
     engine = accelerator_of(plan)
+    if not engine.is_main_process:
+        progress = Progress(quiet=True)
     if new and engine.is_main_process:
         shutil.rmtree(scratch, ignore_errors=True)
     engine.wait_for_everyone()
@@ -71,13 +80,39 @@ def _train(plan: Plan, progress: Progress, *, new: bool) -> dict[str, Any]:
         def show(step: int) -> None:
             write_sheet(task, plan, scratch / f"sheet-{step:08d}.png")
 
-        running = fit(plan, task, len(films.films), digest, scratch, progress, engine, show)
-        if engine.is_main_process:
-            with running.worn(task):
-                finish(task, plan, films, digest, scratch, progress)
+        with working(scratch, main=engine.is_main_process):
+            running, steps = fit(
+                plan, task, len(films.films), digest, scratch, progress, engine, show, stop=stop
+            )  # fmt: skip
+            if engine.is_main_process:
+                with running.worn(task):
+                    finish(task, plan, films, digest, steps, scratch, progress)
     finally:
         torch.set_num_threads(threads)
-    return {"out": str(plan.out), "steps": plan.steps, "films": len(films.films)}
+    return {"out": str(plan.out), "steps": steps, "films": len(films.films)}
+
+
+@contextlib.contextmanager
+def working(scratch: Path, *, main: bool) -> Iterator[None]:
+    """Hold the folder of a training, so that no second process writes to it.
+
+    Raises:
+        LungevalError: `busy` where another process holds it.
+    """
+    if not main:
+        yield
+        return
+    import fcntl
+
+    scratch.mkdir(parents=True, exist_ok=True)
+    with (scratch / "LOCK").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise LungevalError(
+                "busy", "another process is training this model", where=str(scratch), remedy="wait for it, or stop it"
+            ) from error
+        yield
 
 
 def task_of(plan: Plan, films: Films) -> Task:
@@ -96,6 +131,8 @@ def warnings_of(plan: Plan) -> list[str]:
     said = []
     if plan.options.flip:
         said.append("flip: true mirrors a thorax: the heart changes sides and side markers are reversed")
+    if isinstance(plan.options, Latent) and "{" in str(plan.generator.prompts):
+        said.append("slots of the prompts are filled in turn, not from the films' metadata: captions may be false")
     if isinstance(plan.options, Latent) and plan.options.text_encoder and plan.kind == "lora":
         raise LungevalError(
             "protocol", "train.options.text_encoder: lora adapts the U-Net alone", where=plan.where,

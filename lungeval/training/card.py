@@ -33,7 +33,8 @@ def card(plan: Plan, films: Films, record: dict[str, Any], near: Nearness) -> st
     patients = f"{record['patients']:,} patients" + (f"; {unnamed:,} films name none" if unnamed else "")
     lines = [
         "---", f"license: {(plan.licence or 'other').lower()}", "library_name: diffusers",
-        "tags: [medical, chest, synthetic, not-for-clinical-use]", *([f"base_model: {plan.base}"] if plan.base else []),
+        "tags: [medical, chest, synthetic, not-for-clinical-use]",
+        *([f"base_model: {record['base']}"] if plan.base else []),
         "---", "", f"# {plan.model}", "", KINDS[plan.kind],
         "Its images are of nobody. **Not for clinical use; no evidence of anything about a patient.**",
         "", "![Samples of each class](sheet.png)", "",
@@ -50,8 +51,9 @@ def card(plan: Plan, films: Films, record: dict[str, Any], near: Nearness) -> st
     lines += [*(f"- {line}" for line in credit), *([""] if credit else [])]
     lines += ["## Licence of the weights", "", plan.licence or "Not stated.", "", "## Recipe", ""]
     lines += ["| setting | value |", "|---|---|", f"| recipe | {plan.kind} |"]
-    lines += [f"| base | {plan.base} |"] if plan.base else []
-    lines += [f"| steps | {plan.steps:,} |", *(f"| {k} | {v} |" for k, v in record["options"].items())]
+    lines += [f"| base | {record['base']} |"] if plan.base else []
+    planned = "" if record["steps"] == plan.steps else f" of {plan.steps:,} planned"
+    lines += [f"| steps | {record['steps']:,}{planned} |", *(f"| {k} | {v} |" for k, v in record["options"].items())]
     lines += [f"| {name} | {version} |" for name, version in record["versions"].items()]
     loss = record["loss"]
     if loss:

@@ -50,7 +50,9 @@ def write_sheet(task: Task, plan: Plan, path: Path) -> None:
     contact_sheet(rows, path)
 
 
-def finish(task: Task, plan: Plan, films: Films, digest: str, scratch: Path, progress: Progress) -> dict[str, Any]:
+def finish(
+    task: Task, plan: Plan, films: Films, digest: str, steps: int, scratch: Path, progress: Progress
+) -> dict[str, Any]:
     """Write the result of a training; the task wears the weights that are kept."""
     out = plan.out
     out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +62,8 @@ def finish(task: Task, plan: Plan, films: Films, digest: str, scratch: Path, pro
     write_sheet(task, plan, out / "sheet.png")
     near = _compare(task, plan, films, out, scratch, progress)
     record = {
-        "schema": 1, "name": plan.name, "digest": digest, "steps": plan.steps, "recipe": plan.kind, "base": plan.base,
+        "schema": 1, "name": plan.name, "digest": digest, "steps": steps, "steps_planned": plan.steps,
+        "recipe": plan.kind, "base": _shareable(plan.base),
         "options": plan.options.model_dump(mode="json"), "films": len(films.films), "data_sha256": films.digest(),
         "patients": len(films.patients),
         "cells": [[*cell, count] for cell, count in sorted(films.counts().items())],
@@ -73,6 +76,11 @@ def finish(task: Task, plan: Plan, films: Films, digest: str, scratch: Path, pro
         progress.tell(f"warning: {len(near.copies)} of {len(near.matches)} samples are copies of training films: see "
                       f"{out / 'nearest.csv'}")  # fmt: skip
     return record
+
+
+def _shareable(base: str) -> str:
+    """A base as the file names it; of an absolute path the last part alone."""
+    return Path(base).name if base.startswith(("/", "~")) else base
 
 
 def versions() -> dict[str, str]:

@@ -100,9 +100,9 @@ def accelerator_of(plan: Plan) -> Any:
 
 def fit(
     plan: Plan, task: Task, films: int, digest: str, scratch: Path, progress: Progress, engine: Any,
-    show: Callable[[int], None],
-) -> Running:  # fmt: skip
-    """Train to the last step, going on from the latest checkpoint; returns the running mean of the weights.
+    show: Callable[[int], None], *, stop: bool = False,
+) -> tuple[Running, int]:  # fmt: skip
+    """Train to the last step, going on from the latest checkpoint; returns the running mean of the weights, and steps.
 
     Args:
         plan: the training.
@@ -113,6 +113,11 @@ def fit(
         progress: where to say how far it is.
         engine: the accelerate engine.
         show: called with the step after every `sheet_every` steps, the task wearing its mean weights.
+        stop: take no step; what the latest checkpoint holds is the result.
+
+    Raises:
+        LungevalError: `changed` where the checkpoint is of another training, `usage` where there is none to stop at,
+            `failed` where the loss is no number.
     """
     options = plan.options
     task.to(engine.device)
@@ -124,11 +129,16 @@ def fit(
     running = Running(task, options.ema)
     wrapped, optimiser = engine.prepare(task, optimiser)
     begun, losses = _resume(scratch, digest, task, optimiser, running, trim=engine.is_main_process)
-    if begun:
+    if stop and not begun:
+        raise LungevalError(
+            "usage", "no checkpoint to finish from", where=str(scratch), remedy="train first, without --finish"
+        )
+    last = begun if stop else plan.steps
+    if begun and not stop:
         progress.say(f"  going on after step {begun}")
     mark = time.monotonic()
-    with progress.bar("steps", plan.steps - begun) as advance:
-        for step in range(begun, plan.steps):
+    with progress.bar("steps", last - begun) as advance:
+        for step in range(begun, last):
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(step, plan)
             share = (engine.process_index, engine.num_processes)
@@ -165,7 +175,7 @@ def fit(
                         show(done)
                 engine.wait_for_everyone()
                 mark = time.monotonic()
-    return running
+    return running, last
 
 
 def _checkpoint(
