@@ -24,6 +24,7 @@ from lungeval.backends.calling import made_by, offered
 from lungeval.errors import LungevalError, raise_all
 from lungeval.files import BATCHES, PRIVATE, sync_folder, write_atomic
 from lungeval.keys import canonical, content_key, sha256_pixels
+from lungeval.overlap import check_overlap
 from lungeval.progress import Advance, Progress
 from lungeval.protocol import Located, LockedProtocol
 from lungeval.records import Image, rows_to_csv
@@ -114,7 +115,8 @@ def generate(run: Run, locked: LockedProtocol, arms: Sequence[Located], progress
     """Fill 0-images/: all arms, all cells, `set.pool` images of each.
 
     Raises:
-        LungevalError: `backend`, `plugin`, `image`, `design` or `protocol`, for every arm that cannot be had.
+        LungevalError: `backend`, `plugin`, `image`, `design` or `protocol`, for every arm that cannot be had; `design`
+            where a generator was trained on patients of the reals (a rehearsal goes on).
     """
     folder, secret = run.path("generate"), make_secret(run.folder)
     ready: list[tuple[Backend, list[Batch]]] = []
@@ -134,6 +136,9 @@ def generate(run: Run, locked: LockedProtocol, arms: Sequence[Located], progress
         except LungevalError as fault:
             faults += fault.faults()
     raise_all(faults)
+    overlap = check_overlap([(located, backend) for located, (backend, _) in zip(arms, ready, strict=True)], locked)
+    raise_all([] if locked.rehearsal else overlap.faults)
+    run.event("overlap", not_excluded=overlap.not_excluded)
     for located, (backend, batches) in zip(arms, ready, strict=True):
         missing = [batch for batch in batches if not _committed(folder, batch).exists()]
         with progress.bar(f"{located.name}: images", sum(len(batch.items) for batch in missing)) as advance:

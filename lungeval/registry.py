@@ -44,7 +44,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
 }
 
 _HERE = str(Path(__file__).parent) + os.sep
-_CALLERS = ("generation", "registry", "validating", "measuring", "rehearsing", "base", "calling")
+_CALLERS = ("generation", "registry", "validating", "overlap", "measuring", "rehearsing", "base", "calling")
 """Modules of lungeval that call plug-ins: a library that fails under another module is lungeval's own affair."""
 _NOT_THEIRS = ("<frozen ", sysconfig.get_paths()["stdlib"] + os.sep + "importlib", contextlib.__file__)
 

@@ -13,6 +13,7 @@ from typing import Any
 from lungeval import images
 from lungeval.errors import LungevalError
 from lungeval.files import write_atomic
+from lungeval.overlap import undeclared
 from lungeval.protocol import Analysis, Arm, LockedProtocol
 from lungeval.records import (
     ANY_CONDITION,
@@ -167,7 +168,7 @@ def facts(
         },
         "analysis": protocol.analysis.model_dump(exclude_none=True),
         "answers": protocol.answers.model_dump(),
-        "limitations": limitations(locked, manifest, cases, readers, sizes),
+        "limitations": limitations(locked, manifest, cases, readers, sizes, unexcluded(run, locked)),
     }
 
 
@@ -251,14 +252,21 @@ def _why(image: Image, asked: Sequence[dict[str, Any]]) -> str:
     return said or image.reason or "no reason given"
 
 
+def unexcluded(run: Run, locked: LockedProtocol) -> list[tuple[str, str]]:
+    """Generators whose training may hold the reals, and why: as `generate` found it, else as their files declare it."""
+    found: dict[str, str] | None = run.last_event("overlap").get("not_excluded")
+    return sorted((undeclared(locked) if found is None else found).items())
+
+
 def limitations(
     locked: LockedProtocol,
     manifest: Sequence[Image],
     cases: Counter[tuple[str, str, str]],
     readers: Sequence[dict[str, Any]],
     sizes: dict[str, int],
+    open_arms: Sequence[tuple[str, str]],
 ) -> list[str]:
-    """What limits the study's reach, by rule."""
+    """What limits the study's reach, by rule; `open_arms` = arms whose overlap with the reals is open, and why."""
     said = [f"{arm} is a stand-in: {what}" for arm, what in sorted(locked.stand_ins.items())]
     for reader in readers:
         if reader["closed"]:
@@ -283,10 +291,5 @@ def limitations(
         if image.outcome == "made" and min(image.rows, image.cols) < sizes[image.modality]:
             said.append(f"Images of {image.arm} were enlarged to {sizes[image.modality]} pixels: readers may notice.")
             break
-    if any(g.train is not None and g.train.data is None for g in locked.generators) or any(
-        g.backend not in ("phantom",) and g.train is None for g in locked.generators
-    ):
-        said.append(
-            "Overlap of the shown reals with a generator's training images is not excluded: not all declare them."
-        )
+    said += [f"Overlap of the reals with {arm}'s training images is not excluded: {why}." for arm, why in open_arms]
     return said

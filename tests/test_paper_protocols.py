@@ -148,7 +148,7 @@ def _whole(home: Path, lungs: Path, name: str, kind: str, **changes: Any) -> Pat
     _home(home, lungs)
     content = yaml.safe_load(shipped(name).read_text(encoding="utf-8"))
     content["readers"] = [{"id": reader["id"], "kind": kind} for reader in content["readers"]]
-    content["set"] |= {"per_generator": 3, "repeats": 0.2}
+    content["set"] |= {"per_generator": 3, "repeats": 0.2, "pool": 20 if kind == "simulated" else 100}
     (home / "generators").mkdir()
     sd = {"version": 1, "name": "sd21-lungs", "backend": "folder", "path": "~/lungs/sd"}
     (home / "generators" / "sd21-lungs.yaml").write_text(yaml.safe_dump(sd))

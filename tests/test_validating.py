@@ -124,6 +124,17 @@ def test_check_there(study: Path) -> None:
     assert strict.faults[0].code == "backend"
 
 
+def test_an_arm_that_is_not_there_asks_for_no_more_than_its_prompts_name(study: Path) -> None:
+    images(study / "real", {"xray/covid_19": 12, "ct/covid_19": 10})
+    images(study / "slices", {"ct/covid_19": 11}, start=300)
+    prompted = "{name: sd, backend: stable_diffusion, path: none, prompts: {xray/covid_19: a film}}"
+    ct = "{name: g, backend: folder, path: slices, train: {data: train}}"
+    cells = "[{modality: xray, condition: covid_19}, {modality: ct, condition: covid_19}]"
+    report = validate(protocol(study, generators=f"[{prompted}, {ct}]", cells=cells))
+    assert said(study, report) == []
+    assert [cell["modality"] for cell in report.summary["arms"][1]["cells"]] == ["xray"]
+
+
 def test_check_cells(study: Path) -> None:
     report = validate(protocol(study, cells="[{modality: xray, condition: covid19}]"))
     assert said(study, report) == [

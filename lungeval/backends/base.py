@@ -127,8 +127,8 @@ class Backend(Protocol):
     --dry-run); `spent_usd` (float, what this arm has cost so far, shown beside the progress).
     """
 
-    batch: ClassVar[int]
-    """Items a batch: the unit of commit."""
+    batch: int
+    """Items a batch: the unit of commit. The class has a default, which options may change."""
     stands_in: bool
     """True for drawn images (phantoms), which carry a ribbon on every page."""
 
@@ -168,9 +168,9 @@ def native_conditions(arm: Arm, cell: Cell) -> list[str]:
 def cells_of(located: Located, backend: Backend | None, protocol: Study) -> list[Cell]:
     """The cells that an arm is asked to fill: the protocol's that it can, and `any` where it is unconditional.
 
-    Without a backend (it cannot be had yet), `makes` alone decides.
+    Without a backend (it cannot be had yet), `makes` decides, else the prompts.
     """
-    there = backend.conditions() if backend else None
+    there = backend.conditions() if backend else _prompted(located.arm)
     cells: list[Cell] = []
     for cell in protocol.cells:
         if native_conditions(located.arm, cell) and (there is None or cell.condition in there.get(cell.modality, ())):
@@ -180,3 +180,14 @@ def cells_of(located: Located, backend: Backend | None, protocol: Study) -> list
         if wanted and located.name != REAL_ARM:
             cells.append(Cell(modality=modality, condition=ANY_CONDITION))
     return cells
+
+
+def _prompted(arm: Arm) -> dict[str, set[str]] | None:
+    """The cells of an arm's prompts; None where it has none, or `makes` decides."""
+    if arm.makes or not arm.prompts:
+        return None
+    there: dict[str, set[str]] = {}
+    for key in arm.prompts:
+        modality, _, condition = key.partition("/")
+        there.setdefault(modality, set()).add(condition)
+    return there

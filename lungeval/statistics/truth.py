@@ -61,7 +61,7 @@ def truth_estimates(table: ReadingTable, part: Part, estimand: str, settings: Se
         refusal, notes = "", part.notes(lacking)
     else:
         refusal, notes = "; ".join(lacking), part.notes()
-    if len(part.cases) < SMALL:
+    if cells and len(part.cases) < SMALL:
         refusal = f"under {SMALL} cases: counts and intervals of shares only"
     shown = cells or list(part.cells)
     readers = [

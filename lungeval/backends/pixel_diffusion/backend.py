@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, StrictInt, ValidationError
+from pydantic import Field, StrictBool, StrictInt, ValidationError
 
 from lungeval.backends.base import Context, Forecast, Item, Made, native_conditions
 from lungeval.backends.pixel_diffusion.network import Described, describe, unconditional
@@ -33,6 +33,8 @@ class Options(Settings):
     """auto (a GPU where there is one), cpu or cuda."""
     threads: StrictInt = Field(default=1, ge=1)
     """Processor threads."""
+    stands_in: StrictBool = False
+    """The model was trained on phantoms: its images carry their ribbon."""
 
 
 class PixelDiffusionBackend:
@@ -42,12 +44,14 @@ class PixelDiffusionBackend:
         LungevalError: `backend` where the model is not there, `protocol` for an option that is unknown or out of range.
     """
 
+    batch: int = 8
     stands_in: bool = False
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self.options = options_of(Options, context)
         self.batch = self.options.batch
+        self.stands_in = self.options.stands_in
         if context.arm.path is None:
             raise LungevalError(
                 "protocol", "path: the pixel_diffusion backend needs one", where=context.where,

@@ -49,6 +49,7 @@ class StableDiffusionBackend:
         LungevalError: `protocol` for faulty options or prompts; `backend` where the model is not there.
     """
 
+    batch: int = 8
     stands_in: ClassVar[bool] = False
     _at_work: ClassVar[weakref.WeakSet[StableDiffusionBackend]] = weakref.WeakSet()
 
@@ -57,7 +58,7 @@ class StableDiffusionBackend:
         self._options = read_options(context)
         self._book = PromptBook(context.arm, where=context.where)
         self._model = locating.locate(context, self._options)
-        self.batch: int = self._options.batch
+        self.batch = self._options.batch
         """Images made together, and the unit of commit."""
         self.notices: list[str] = []
         """Said once: a hub model whose revision is not pinned."""
