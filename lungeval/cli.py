@@ -49,8 +49,8 @@ def _reports(protocol: Path, reports: Path | None) -> Path:
     return reports or (folder.parent if folder.name == "protocols" else folder) / "reports"
 
 
-def _existing(target: Path, reports: Path | None = None) -> tuple[Run, Loaded]:
-    """The run that a stage command works on: a run folder, or a protocol's latest run (made if there is none)."""
+def _existing(target: Path, progress: Any, reports: Path | None = None) -> tuple[Run, Loaded]:
+    """The run that a stage command works on: a run folder, or a protocol's latest run (checked and made if none is)."""
     from lungeval.rehearsing import resume_rehearsal
     from lungeval.runs import Run, open_run, source_of
 
@@ -67,6 +67,7 @@ def _existing(target: Path, reports: Path | None = None) -> tuple[Run, Loaded]:
             )  # fmt: skip
         return run, loaded
     loaded = _load(target)
+    _warn(target, progress, rehearsal=False)
     return open_run(_reports(target, reports), loaded.protocol, target), loaded
 
 
@@ -225,7 +226,7 @@ def close(run: Path, reader: str, reason: str, progress: Any) -> Answer:
 def _stage(name: str, target: Path, progress: Any, address: Address | None = None) -> Answer:
     from lungeval.pipeline import Study, run_stage
 
-    study, loaded = _existing(target)
+    study, loaded = _existing(target, progress)
     path = run_stage(name, Study(study, loaded, progress, address))
     return {"run": str(study.folder), "path": str(path)}, str(path)
 
@@ -239,7 +240,7 @@ def generate(run: Path, dry_run: bool, progress: Any) -> Answer:
         from lungeval.overview import foresee, foreseen_run
 
         if run.is_dir():
-            return foresee(*_existing(run), whole=False)
+            return foresee(*_existing(run, progress), whole=False)
         loaded = _load(run)
         return foresee(foreseen_run(_reports(run, None), loaded), loaded, whole=False)
     return _stage("generate", run, progress)

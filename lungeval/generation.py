@@ -20,7 +20,7 @@ from typing import Any
 
 from lungeval import images
 from lungeval.backends.base import Backend, Context, Forecast, Item, Made, cells_of
-from lungeval.backends.calling import made_by, offered
+from lungeval.backends.calling import made_by, named, offered
 from lungeval.errors import LungevalError, raise_all
 from lungeval.files import BATCHES, PRIVATE, sync_folder, write_atomic
 from lungeval.keys import canonical, content_key, sha256_pixels
@@ -134,17 +134,22 @@ def generate(run: Run, locked: LockedProtocol, arms: Sequence[Located], progress
             for notice in getattr(backend, "notices", []):
                 progress.say(f"  {located.name}: {notice}")
         except LungevalError as fault:
-            faults += fault.faults()
+            faults += [named(each, located.name) for each in fault.faults()]
     raise_all(faults)
     overlap = check_overlap([(located, backend) for located, (backend, _) in zip(arms, ready, strict=True)], locked)
     raise_all([] if locked.rehearsal else overlap.faults)
     run.event("overlap", not_excluded=overlap.not_excluded)
-    for located, (backend, batches) in zip(arms, ready, strict=True):
-        missing = [batch for batch in batches if not _committed(folder, batch).exists()]
-        with progress.bar(f"{located.name}: images", sum(len(batch.items) for batch in missing)) as advance:
-            for batch in missing:
-                with guarded(located.name):
-                    _make(folder, batch, backend, secret, progress, advance)
+    try:
+        for located, (backend, batches) in zip(arms, ready, strict=True):
+            missing = [batch for batch in batches if not _committed(folder, batch).exists()]
+            with progress.bar(f"{located.name}: images", sum(len(batch.items) for batch in missing)) as advance:
+                for batch in missing:
+                    with guarded(located.name):
+                        _make(folder, batch, backend, secret, progress, advance)
+    finally:  # readers may take weeks from here: no lock is held meanwhile
+        for located, (backend, _) in zip(arms, ready, strict=True):
+            with guarded(located.name):
+                getattr(backend, "close", lambda: None)()
     _write_manifest(folder, [batch for _, batches in ready for batch in batches])
     run.finish("generate")
     shutil.rmtree(folder / BATCHES, ignore_errors=True)
@@ -175,7 +180,8 @@ def _make(folder: Path, batch: Batch, backend: Backend, secret: Secret, progress
             "plugin", f"the backend of arm '{batch.arm}' gave no outcome for {len(unanswered)} of "
             f"{len(batch.items)} images of batch {batch.name}", remedy="its make() must yield one Made an item",
         )  # fmt: skip
-    write_atomic(_committed(folder, batch), json.dumps(rows, ensure_ascii=False), mode=0o600)
+    written = json.dumps(rows, ensure_ascii=False, allow_nan=False)  # a log with NaN could not be read again
+    write_atomic(_committed(folder, batch), written, mode=0o600)
 
 
 def _row(folder: Path, arm: str, made: Made, secret: Secret, *, stands_in: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,8 @@ from lungeval.protocol_faults import check
 from lungeval.records import MODALITIES, REAL_ARM
 from lungeval.yamlfile import Document, KeyPath, expand, near_names, scan, shorten
 
+SECRET = re.compile(r"\b(sk|hf|pk|r8|gsk|xai|fal)[-_](?=[\w-]*\d)[\w-]{16,}|\bBearer\s+\S{16,}")
+"""An access key as services write them."""
 ASSETS = Path(__file__).parent / "assets" / "generators"
 """Generator files that ship with lungeval."""
 _SIMULATED = ("dprime", "criterion", "unsure_band", "case_sd", "lapse")
@@ -192,6 +195,9 @@ def _arm_rules(arm: Arm, document: Document, here: KeyPath) -> Iterator[Lungeval
         if modality not in MODALITIES or not slash or not condition:
             remedy = "write modality/condition, such as xray/covid_19"
             yield document.fault((*here, "prompts", key), "not a cell", remedy, key=True)
+    for path in _secrets(arm.options, ()):
+        what = "looks like a key, and this file goes into every run and archive"
+        yield document.fault((*here, "options", *path), what, "keep it in an environment variable and give its name")
     seen: set[tuple[str, str, str]] = set()
     for index, entry in enumerate(arm.makes):
         pairs = entry.condition if isinstance(entry.condition, dict) else {entry.condition: entry.condition}
@@ -200,6 +206,18 @@ def _arm_rules(arm: Arm, document: Document, here: KeyPath) -> Iterator[Lungeval
                 what = f"{entry.modality}/{own} is given twice"
                 yield document.fault((*here, "makes", index), what, "keep one of them")
             seen.add((entry.modality, own, studied))
+
+
+def _secrets(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    """Where a block holds what looks like an access key; the value itself is told nowhere."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _secrets(entry, (*path, key))
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            yield from _secrets(entry, (*path, index))
+    elif isinstance(value, str) and SECRET.search(value):
+        yield path
 
 
 # --- rules across keys ---

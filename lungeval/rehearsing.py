@@ -1,8 +1,8 @@
 """`run --rehearse`: the whole study before anyone is invited, with phantoms for missing arms and programs for readers.
 
-An arm that is there is used as it is. One that cannot be had (no folder, no model, no key, no program, no network) is
-drawn by the phantom; conditions that the phantom lacks are drawn as no_finding, and the report says so. Every reader is
-simulated. What is there and broken is told, not replaced.
+An arm that is there is used as it is. One that cannot be had (no folder, no model, no key, no program, no network), or
+that costs money, is drawn by the phantom; conditions that the phantom lacks are drawn as no_finding, and the report
+says so. Every reader is simulated. What is there and broken is told, not replaced.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ def _missing(located: Located, locked: LockedProtocol) -> str | None:
     try:
         with guarded(located.name):
             backend = backend_of(located, locked.protocol.seed)
+            if getattr(backend, "pays", False):
+                return f"the arm '{located.name}' costs money, and a rehearsal asks for nothing that is paid for"
             for cell in cells_of(located, backend, locked.protocol):
                 backend.offer(cell, 1)
     except LungevalError as error:

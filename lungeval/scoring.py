@@ -208,7 +208,7 @@ def funnel(manifest: Sequence[Image], cases: Counter[tuple[str, str, str]]) -> l
 def attempts_of(run: Run) -> list[dict[str, Any]]:
     """Every request that was sent for an image of the run, as its backend logged it; empty where none logs."""
     path = run.path("generate") / ATTEMPTS
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()] if path.is_file() else []
     return [row for row in rows if row.get("arm") and row.get("key")]
 
 

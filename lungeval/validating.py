@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lungeval.backends.base import Backend, Context, Item, cells_of
-from lungeval.backends.calling import offered
+from lungeval.backends.calling import named, offered
 from lungeval.errors import LungevalError, did_you_mean
 from lungeval.overlap import check_overlap
 from lungeval.protocol import Cell, Generator, Located, LockedProtocol
@@ -118,7 +118,7 @@ def _look(located: Located, locked: LockedProtocol, report: Report) -> _Look:
             cells = cells_of(located, backend, locked.protocol)
     except LungevalError as error:
         absent = known and error.code == "backend"
-        (report.warnings if absent else report.faults).extend(error.faults())
+        (report.warnings if absent else report.faults).extend(named(fault, located.name) for fault in error.faults())
         backend, cells = None, cells_of(located, None, locked.protocol)
     look = _Look(located, backend, cells)
     if backend:
@@ -128,7 +128,8 @@ def _look(located: Located, locked: LockedProtocol, report: Report) -> _Look:
                     items = offered(backend, cell, locked.pool_of(located.name))
                     look.offers[cell.modality, cell.condition] = items
         except LungevalError as error:
-            (report.warnings if error.code == "backend" else report.faults).extend(error.faults())
+            told = [named(fault, located.name) for fault in error.faults()]
+            (report.warnings if error.code == "backend" else report.faults).extend(told)
             look.backend = None
             look.offers.clear()
     return look

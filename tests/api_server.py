@@ -222,6 +222,21 @@ class Handler(BaseHTTPRequestHandler):
     def _empty(self) -> None:
         self._send(200, {"created": 1, "data": []})
 
+    def _link(self) -> None:
+        self._send(200, self._body() | {"data": [{"url": "https://127.0.0.1/a.png"}]})
+
+    def _nested(self) -> None:
+        self.service.bill()
+        self._send(200, b"[" * 100_000)
+
+    def _half_letter(self) -> None:
+        """Half of a surrogate pair, which no UTF-8 holds, and a terminal's escape code."""
+        self._fault(400, "no: \ud800 \x1b[31m", "invalid_value")
+
+    def _echo_in_usage(self) -> None:
+        said = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        self._send(200, self._body() | {"usage": {said: 1, "input_tokens": 0, "output_tokens": 0}})
+
     def _wrong_size(self) -> None:
         self._send(200, self._body(picture(self.word, "48x48")))
 
@@ -251,6 +266,7 @@ class Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128  # 5 by default: more at once wait a second, or are reset, where the machine is busy
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         return

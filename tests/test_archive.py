@@ -248,7 +248,8 @@ def test_originals_and_attempts_come_along_and_a_twin_is_offered_as_it_was_made(
     twin = mine[1].model_copy(update={"outcome": "rejected", "reason": "the same pixels as another"})
     write_manifest(archived, [twin if r.key == twin.key else r for r in rows])
     asked = [{"arm": "sd", "key": twin.key, "usd": 0.5, "outcome": "made"}, {"arm": "real", "key": twin.key}]
-    (archived / "attempts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in asked))
+    asked.append({"arm": "sd", "key": mine[2].key, "reason": "a line\u2028of text"})  # no end of a line of the log
+    (archived / "attempts.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in asked))
     (archived / "originals" / "sd").mkdir(parents=True)
     (archived / "originals" / "sd" / f"{twin.key}.png").write_bytes(b"as it came")
     for found in (backend(archived), backend(pack(archived.parent, tmp_path / "run.tar", "."))):

@@ -364,7 +364,11 @@ def test_only_named_variables_are_passed_and_secrets_are_written_nowhere(
     assert (seen["MODE"], seen["MY_TOKEN"]) == ("fast", "very-secret-token")
     assert not {"PYTHONPATH", "OPENAI_API_KEY"} & set(seen)
     assert "very-secret-token" not in fault.value.__notes__[0]
-    assert all("very-secret-token" not in path.read_text() for path in (store / "logs").iterdir())
+    written = [path for path in store.rglob("*") if path.is_file()]
+    assert {"stderr", "requests.jsonl"} <= {path.name for path in written}
+    assert all("very-secret-token" not in path.read_text() for path in written)
+    write(tmp_path, 'for r in asked:\n    tell(r["key"], status="refused", reason="no " + os.environ["MY_TOKEN"])')
+    assert {m.reason for m in made(backend(tmp_path, options={"pass_env": ["MY_TOKEN"]}))} == {"no $MY_TOKEN"}
     monkeypatch.delenv("MY_TOKEN")
     with pytest.raises(LungevalError, match="MY_TOKEN is not set") as absent:
         backend(tmp_path, options={"pass_env": ["MY_TOKEN"]})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -157,6 +158,24 @@ def test_patients_and_paths_do_not_outlive_their_one_file(tmp_path: Path) -> Non
     assert private.stat().st_mode & 0o077 == 0
     private.unlink()
     run.check()
+
+
+@pytest.mark.parametrize("options", [{}, {"dies_at": 4}])
+def test_backends_let_go_when_all_is_made_or_something_breaks(tmp_path: Path, options: dict[str, int]) -> None:
+    run, locked, arms = _study(tmp_path, **options)
+    with (tmp_path / "mine.py").open("a") as plugin:
+        plugin.write("\n    def close(self):\n        (self.context.folder / 'closed.txt').touch()\n")
+    with contextlib.suppress(LungevalError):
+        generate(run, locked, arms, Progress(quiet=True))
+    assert (tmp_path / "closed.txt").exists()
+
+
+def test_a_log_that_is_no_json_is_the_plugins_fault_at_once(tmp_path: Path) -> None:
+    run, locked, arms = _study(tmp_path)
+    text = PLUGIN.replace('reason="policy"', 'reason="policy", attempts=({"usd": float("nan")},)')
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(LungevalError, match="the backend of arm 'mine' broke: ValueError"):
+        generate(run, locked, arms, Progress(quiet=True))
 
 
 def test_an_item_without_an_outcome_is_the_plugins_fault(tmp_path: Path) -> None:

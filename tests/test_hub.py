@@ -103,6 +103,10 @@ def test_keys_are_of_content_not_of_place(tmp_path: Path) -> None:
     assert not {i.key for i in one.offer(WELL, 9)} & {i.key for i in other.offer(WELL, 9)}
     twice = backend(write(write(tmp_path / "e"), name="data/train-copy.parquet"))
     assert len(twice.offer(WELL, 99)) == 6, "a second copy of a file adds nothing"
+    both = write(tmp_path / "f", rows(fake=[{"bytes": png(99 + n), "path": None} for n in range(12)]))
+    columns = [backend(both, columns={"condition": "label", "image": name}) for name in ("image", "fake")]
+    keys = [{item.key for item in held.offer(WELL, 9)} for held in columns]
+    assert not keys[0] & keys[1], "another column of the same rows is another image"
 
 
 def test_no_image_is_read_before_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

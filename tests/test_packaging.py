@@ -38,7 +38,11 @@ def test_the_wheel_holds_every_file_that_is_not_code(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("lungeval-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    files = [p for p in (ROOT / "lungeval").rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    files = [
+        p for p in (ROOT / "lungeval").rglob("*") if p.is_file() and not {"__pycache__", "training"} & set(p.parts)
+    ]
+    files = [p for p in files if p.suffix != ".npz"] + sorted((ROOT / "lungeval" / "training").glob("*.py"))
+    assert not any(name.endswith((".pt", ".npz")) or ("models" in name and "/training/" in name) for name in names)
     assert {p.relative_to(ROOT).as_posix() for p in files} <= names
     assert not any(name.startswith(("tests/", "docs/", "protocols/")) for name in names)
     assert wheel.stat().st_size < 60e6

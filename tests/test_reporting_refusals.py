@@ -150,5 +150,5 @@ def test_refusals_are_a_limitation(results: dict[str, Any]) -> None:
         }
     )  # fmt: skip
     images = [i for i in manifest() if i.outcome != "made"]
-    said = limitations(LockedProtocol(protocol=protocol, generators=[]), images, Counter(), [], {"xray": 64})
+    said = limitations(LockedProtocol(protocol=protocol, generators=[]), images, Counter(), [], {"xray": 64}, [])
     assert "archive-gan refused 11 of 13 requests: readers met only what it was willing to make." in said

@@ -221,7 +221,13 @@ AZURE = {"code": "contentFilter", "message": "x", "inner_error": {"content_filte
         (503, {"error": {"code": "moderation_blocked", "message": "safety system down"}}, "again", ()),
         (429, {"error": {"message": "content policy service is overloaded"}}, "again", ()),
         (400, {"error": {"code": "invalid_prompt", "message": "see our content policy"}}, "failed", ()),
-        (200, {"data": [{"url": "https://x/y.png"}]}, "failed", ()),
+        (400, {"error": {"message": "Unknown parameter: 'moderation'"}}, "failed", ()),
+        (400, {"error": {"message": "refused by our safety system", "param": "moderation"}}, "failed", ()),
+        (400, {"error": {"message": "refused by our safety system", "param": "prompt"}}, "refused", ()),
+        (400, {"error": {"message": "The prompt was blocked by our moderation."}}, "refused", ()),
+        (400, {"error": {"message": "moderation timed out"}}, "again", ()),
+        (422, {"detail": "the moderation backend is unavailable"}, "again", ()),
+        (200, {"data": [{"url": "https://x/y.png"}]}, "stop", ()),
         (524, {}, "ambiguous", ()),
     ],
 )
@@ -288,6 +294,55 @@ def test_images_failing_in_a_row_stop_the_arm_and_stay_open(tmp_path: Path, back
         service.script = {}
         backends.append(backend_of(arm(service, ["chest"]), tmp_path))
         assert [made.outcome for made in ask(backends[1], 7)] == ["made"] * 7
+
+
+def test_an_image_sent_as_a_link_stops_the_arm_and_is_counted(
+    tmp_path: Path, backends: list[TextToImageBackend]
+) -> None:
+    with serving({"chest": ["link"]}) as service:
+        backends.append(backend_of(arm(service, ["chest"], budget={"usd": 5 * USD}), tmp_path))
+        with pytest.raises(LungevalError, match="sent a link, no image: set parameters"):
+            ask(backends[0], 5)
+        assert (len(service.book), backends[0].spent_usd) == (1, pytest.approx(service.billed))
+        assert log_of(tmp_path)[-1]["images"] == 1
+
+
+def test_hostile_bodies_are_outcomes_too(tmp_path: Path, backends: list[TextToImageBackend]) -> None:
+    script = {"<n>": ["nested", "good"], "<h>": ["half_letter"], "<u>": ["echo_in_usage"]}
+    price = {"usd_per_million_tokens": {"text_input": 0, "image_output": 40}, "output_tokens_at_most": 2000}
+    with serving(script) as service:
+        backends.append(backend_of(arm(service, ["<n>", "<h>", "<u>"], price), tmp_path))
+        made = ask(backends[0], 3)
+        assert [m.outcome for m in made] == ["made", "failed", "made"]
+        assert made[1].reason == "1 request: status 400: no: [31m"
+        assert made[2].attempts[0]["usd"] == 2 * USD  # an image of no tokens: as the dearest
+        agree(service, tmp_path)
+    assert KEY not in (tmp_path / "attempts.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_full_disk_ends_the_arm_though_others_wait_for_room(
+    tmp_path: Path, backends: list[TextToImageBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lungeval.backends.text_to_image_api.ledger.Ledger.keep", full)
+    with serving() as service:
+        backends.append(backend_of(arm(service, ["chest"], concurrency=3, budget={"usd": USD}), tmp_path))
+        with pytest.raises(OSError, match="No space left"):
+            ask(backends[0], 3)
+        assert len(service.book) == 1
+
+
+def test_without_a_price_nothing_is_said_to_cost_nothing(tmp_path: Path, backends: list[TextToImageBackend]) -> None:
+    with serving({"chest": ["half_json", "good"]}) as service:
+        backends.append(backend_of(arm(service, ["chest"], {}), tmp_path))
+        (made,) = ask(backends[0], 1)
+        assert [line["outcome"] for line in made.attempts] == ["ambiguous", "made"]
+        assert all("usd" not in line and "reserved_usd" not in line for line in made.attempts)
+        again = backend_of(arm(service, ["chest"], {}), tmp_path)
+        assert any(notice.endswith("without an answer may have been billed") for notice in again.notices)
+        assert any("no cap is set" in notice for notice in again.notices)
 
 
 def test_a_service_that_was_never_there_stops_a_short_batch_too(
@@ -556,7 +611,51 @@ def test_the_hugging_face_client_keeps_the_raw_bytes(tmp_path: Path, backends: l
         agree(service, tmp_path)
 
 
+def test_an_image_that_cannot_be_fetched_from_its_link_may_have_been_billed(
+    tmp_path: Path, backends: list[TextToImageBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ConnectError(Exception):
+        pass
+
+    def gone(*_: Any) -> bytes:
+        raise ConnectError("the link's host is not there")
+
+    with serving() as service:
+        backends.append(backend_of(arm(service, ["<g>"], client="huggingface", attempts=1), tmp_path))
+        monkeypatch.setattr("huggingface_hub.inference._providers.hf_inference.HFInferenceTask.get_response", gone)
+        with pytest.raises(LungevalError, match="the link's host is not there"):
+            ask(backends[0], 1)
+        assert log_of(tmp_path)[-1]["ambiguous"]
+        assert backends[0].spent_usd == pytest.approx(service.billed)
+
+
 # --- settings ---
+
+
+@pytest.mark.parametrize(
+    ("options", "told", "noticed", "pays"),
+    [
+        ({"base_url": "https://images.example.com/v1"}, "OPENAI_API_KEY would be sent to images.example.com", "", True),
+        ({"base_url": "https://openai.com.example.com/v1"}, "would be sent to", "", True),
+        ({"base_url": "https://x.huggingface.co.example.com", "client": "huggingface"}, "HF_TOKEN would be", "", True),
+        ({"base_url": "https://x.endpoints.huggingface.cloud", "client": "huggingface"}, "", "no cap", True),
+        ({"base_url": "https://eu.api.openai.com/v1"}, "", "no cap is set", True),
+        ({"base_url": "http://10.0.0.5/v1", "api_key_env": "MINE"}, "", "unencrypted", True),
+        ({"base_url": "http://10.0.0.5/v1", "api_key_env": None}, "", "", False),
+        ({"base_url": "http://localhost:9/v1"}, "", "", True),
+    ],
+)
+def test_the_key_goes_to_its_own_service_alone(options: dict[str, Any], told: str, noticed: str, pays: bool) -> None:
+    service = Service()
+    found = arm(service, ["chest"], {}, **options)
+    if told:
+        with pytest.raises(LungevalError, match=told):
+            backend_of(found, None)
+        return
+    backend = backend_of(found, None)
+    assert noticed in " ".join(backend.notices)
+    assert backend.pays is pays
+    assert ("unencrypted" in " ".join(backend.notices)) is (noticed == "unencrypted")
 
 
 def test_what_alters_the_picture_is_in_the_key_and_the_rest_is_not(tmp_path: Path) -> None:

@@ -320,6 +320,21 @@ def test_more_steps_go_on_where_the_rate_is_constant(tmp_path):
     assert all(torch.equal(longer[name], straight[name]) for name in straight)
 
 
+def test_fewer_steps_than_were_taken_are_not_claimed(tmp_path):
+    train(write_recipe(tmp_path, steps=10, schedule="constant"), Progress(quiet=True))
+    assert train(write_recipe(tmp_path, steps=6, schedule="constant"), Progress(quiet=True))["steps"] == 10
+
+
+def test_a_torn_line_of_the_log_stops_nothing(tmp_path):
+    path = write_recipe(tmp_path, steps=6, schedule="constant")
+    train(path, Progress(quiet=True))
+    log = tmp_path / "model/training/log.jsonl"
+    with log.open("a") as handle:
+        handle.write('{"step": 7, "lo\n')
+    train(write_recipe(tmp_path, steps=8, schedule="constant"), Progress(quiet=True))
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(1, 9))
+
+
 def test_a_training_can_be_finished_early_and_gone_on_with(tmp_path, monkeypatch):
     path = write_recipe(tmp_path)
     with pytest.raises(LungevalError, match="no checkpoint to finish from"):
@@ -347,6 +362,22 @@ def test_two_processes_cannot_train_one_model(tmp_path):
     with working(tmp_path / "model/training", main=True), pytest.raises(LungevalError) as caught:
         train(path, Progress(quiet=True))
     assert caught.value.code == "busy"
+
+
+def test_beginning_anew_spares_a_training_that_is_under_way(tmp_path):
+    from lungeval.training import working
+
+    path = write_recipe(tmp_path, steps=5)
+    train(path, Progress(quiet=True))
+    found = loop.checkpoints(tmp_path / "model/training")
+    assert (tmp_path / "model/training/.gitignore").read_text() == "*\n"
+    with working(tmp_path / "model/training", main=True), pytest.raises(LungevalError) as caught:
+        train(path, Progress(quiet=True), new=True)
+    assert caught.value.code == "busy"
+    assert loop.checkpoints(tmp_path / "model/training") == found != []
+    (tmp_path / "model/training/log.jsonl").write_text("")
+    train(path, Progress(quiet=True), new=True)
+    assert len((tmp_path / "model/training/log.jsonl").read_text().splitlines()) == 5
 
 
 def test_a_loss_that_is_no_number_stops_the_training(tmp_path, monkeypatch):
@@ -525,3 +556,29 @@ def test_a_flat_sample_is_like_nothing():
     known = np.random.default_rng(0).integers(0, 255, (4, 32, 32)).astype(np.uint8)
     near = nearness(np.zeros((1, 32, 32), np.uint8), films_of(known, list("abcd")))
     assert near.matches[0].correlation == 0.0
+
+
+def test_the_card_of_a_model_that_copies_says_so(tmp_path):
+    from lungeval.training.card import card
+
+    known = np.random.default_rng(0).integers(0, 255, (4, 32, 32)).astype(np.uint8)
+    films = films_of(known, list("abcd"))
+    path = write_recipe(tmp_path)
+    plan = plan_of(load_generator(path), path).model_copy(update={"licence": "CreativeML Open RAIL-M"})
+    record = {"patients": 4, "data_sha256": "", "cells": [], "steps": 1, "options": {}, "versions": {}, "loss": {}}
+    told = card(plan, films, record, nearness(known, films))
+    assert "**4 of 4 samples are copies of training films" in told
+    assert "of nobody" not in told
+    assert "license: other\nlicense_name: CreativeML Open RAIL-M\n" in told
+    fresh = np.random.default_rng(9).integers(0, 255, (1, 32, 32)).astype(np.uint8)
+    assert "copies of training films:" not in card(plan, films, record, nearness(fresh, films))
+
+
+def test_copies_of_a_set_of_one_patient_are_unknown_not_none(tmp_path):
+    path = write_recipe(tmp_path, steps=2)
+    with np.load(tmp_path / "films.npz") as held:
+        content = {**held, "patient": np.array(["p"] * 24)}
+    np.savez(tmp_path / "films.npz", **content)
+    train(path, Progress(quiet=True))
+    assert json.loads((tmp_path / "model/training.json").read_text())["copies"] is None
+    assert {row["copy"] for row in csv.DictReader((tmp_path / "model/nearest.csv").read_text().splitlines())} == {""}

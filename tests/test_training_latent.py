@@ -541,6 +541,39 @@ def test_two_processes_learn_what_one_does(kind: str, base: Path, films: Path, t
         assert max(float((one[part][name] - two[part][name]).abs().max()) for name in one[part]) < 1e-4
 
 
+def test_what_may_be_shared_names_no_place(base: Path, films: Path, tmp_path: Path) -> None:
+    from lungeval.training.latent_base import card_of, find_base
+    from lungeval.training.recipe import plan_of
+
+    path = write_recipe(tmp_path, base, films, "lora", steps=1)
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["train"]["base"] = str(base)
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    plan = plan_of(load_generator(path), path)
+    assert card_of(plan, find_base(plan), "epsilon")["base"] == "sd"
+    train(path)
+    for file in (tmp_path / "out").rglob("*"):
+        if file.is_file() and "training" not in file.relative_to(tmp_path / "out").parts:
+            assert str(base.parent).encode() not in file.read_bytes(), file.name
+            assert str(films).encode() not in file.read_bytes(), file.name
+    from lungeval.backends.base import Context
+    from lungeval.backends.stable_diffusion import StableDiffusionBackend
+
+    arm = StableDiffusionBackend(Context("tuned", load_generator(path), tmp_path, 1, str(path)))
+    assert arm.offer(Cell(modality="xray", condition="no_finding"), 1)  # its own file says where the base lies
+
+
+@pytest.mark.parametrize("name", ["generation_gpu", "training_gpu"])
+def test_a_benchmark_needs_no_installed_lungeval(name: str, tmp_path: Path) -> None:
+    path = Path(__file__).parent.parent / "benchmarks" / f"{name}.py"
+    places = os.pathsep.join(p for p in sys.path if p.endswith("site-packages"))
+    done = subprocess.run(
+        [sys.executable, "-S", "-W", "ignore", str(path), "--help"], cwd=tmp_path, capture_output=True, text=True,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": places}, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_benchmark_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import importlib.util
 

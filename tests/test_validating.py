@@ -92,7 +92,7 @@ def test_check_plugins(study: Path) -> None:
                  metrics="[frechet, kernl]", extractors="[efficientnet-lite0, ./mine.py]")
     )  # fmt: skip
     assert said(study, report) == [
-        "p.yaml:4:14: no backend is called 'foldr'; did you mean 'folder'?",
+        "p.yaml:4:14: the arm 'g': no backend is called 'foldr'; did you mean 'folder'?",
         "p.yaml:8:20: metrics[2]: no metric is called 'kernl'; did you mean 'kernel'?",
         "p.yaml:9:34: extractors[2]: there is no file ./mine.py; correct the path",
     ]
@@ -116,7 +116,7 @@ def test_check_there(study: Path) -> None:
     report = validate(path)
     assert said(study, report) == []
     assert said(study, report, "warnings") == [
-        "p.yaml:4:14: no folder nowhere; put the images there, or correct `path`"
+        "p.yaml:4:14: the arm 'g': no folder nowhere; put the images there, or correct `path`"
     ]
     strict = validate(path, strict=True)
     assert said(study, strict) == said(study, report, "warnings")

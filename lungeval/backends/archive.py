@@ -219,7 +219,7 @@ def _attempts_of(path: Path, arm: str) -> dict[str, tuple[dict[str, Any], ...]]:
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     if not path.is_file():
         return {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):  # as text, U+2028 would end a line too
         try:
             row = json.loads(line)
             if row["arm"] == arm:

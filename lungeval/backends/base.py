@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -124,7 +124,8 @@ class Backend(Protocol):
 
     Optional: `notices` (list[str], said once); `check(items)`, called before any arm makes anything, which raises a
     LungevalError `backend` where something stands in the way of making the items; `forecast(items) -> Forecast` (for
-    --dry-run); `spent_usd` (float, what this arm has cost so far, shown beside the progress).
+    --dry-run); `spent_usd` (float, what this arm has cost so far, shown beside the progress); `pays` (True where making
+    images costs money: a rehearsal then takes phantoms); `close()`, called when the arm's images are made.
     """
 
     batch: int

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 
 from lungeval.backends.base import Backend, Item, Made
+from lungeval.errors import LungevalError
 from lungeval.protocol import Cell
 from lungeval.records import Outcome
 
@@ -63,3 +64,10 @@ def _check_pixels(pixels: Any) -> None:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{type(value).__name__}({text[:60]}...)"
+
+
+def named(fault: LungevalError, arm: str) -> LungevalError:
+    """A fault of something missing, with the arm that misses it; other faults as they are."""
+    if fault.code != "backend" or f"'{arm}'" in fault.what:
+        return fault
+    return LungevalError(fault.code, f"the arm '{arm}': {fault.what}", where=fault.where, remedy=fault.remedy)

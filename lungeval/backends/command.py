@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ class CommandBackend:
                 answers |= self._attempt(place, missing)
             for item in items:
                 answer = answers.get(item.key)
-                yield answer.made() if answer else Made(item, "failed", reason="the program gave no result for it")
+                made = answer.made() if answer else Made(item, "failed", reason="the program gave no result for it")
+                yield replace(made, reason=self._masked([made.reason])[0])
 
     # --- what is asked ---
 
@@ -235,6 +237,8 @@ class CommandBackend:
             for stream in ("stdout", "stderr"):
                 text = self._masked([(attempt / stream).read_text(encoding="utf-8", errors="replace")])[0]
                 handle.write(f"--- {attempt.name} {stream}\n{text}")
+                if self._secrets:  # the attempt may stay in the store
+                    (attempt / stream).write_text(text, encoding="utf-8")
         return log
 
     def _masked(self, lines: list[str]) -> list[str]:

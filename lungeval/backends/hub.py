@@ -4,8 +4,8 @@ Parquet is read through pyarrow, not through `datasets`: it reads one column, or
 the hub without fetching the rest, writes no second copy, and runs no code of the data set. `offer` reads the columns
 that say what an image shows; images are read in `make`, by row group, and only those that were offered are kept.
 
-An image's content key is the SHA-256 of its file (which the hub tells) and its row: the same on the hub and in a copy,
-and known before any image is read.
+An image's content key is the SHA-256 of its file (which the hub tells), its row and its column: the same on the hub and
+in a copy, and known before any image is read.
 """
 
 from __future__ import annotations
@@ -86,7 +86,12 @@ class HubBackend:
         for entry in self._cells.get((cell.modality, cell.condition), []):
             sha256 = self._tables[entry.array].shard.sha256
             key = content_key(
-                kind="parquet", sha256=sha256, row=entry.index, modality=cell.modality, condition=cell.condition
+                kind="parquet",
+                sha256=sha256,
+                row=entry.index,
+                column=self._columns.image,
+                modality=cell.modality,
+                condition=cell.condition,
             )
             keyed.setdefault(key, entry)
         order = draw_order(list(keyed), self._context.seed, self._context.name, "pool")[:count]

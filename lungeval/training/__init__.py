@@ -44,8 +44,6 @@ def train(path: Path, progress: Progress, *, new: bool = False, stop: bool = Fal
 
 
 def _train(plan: Plan, progress: Progress, *, new: bool, stop: bool) -> dict[str, Any]:
-    import shutil
-
     import torch
 
     from lungeval.training.films import load_films
@@ -67,9 +65,6 @@ def _train(plan: Plan, progress: Progress, *, new: bool, stop: bool) -> dict[str
     engine = accelerator_of(plan)
     if not engine.is_main_process:
         progress = Progress(quiet=True)
-    if new and engine.is_main_process:
-        shutil.rmtree(scratch, ignore_errors=True)
-    engine.wait_for_everyone()
     threads = torch.get_num_threads()
     torch.set_num_threads(plan.options.threads)
     try:
@@ -81,6 +76,9 @@ def _train(plan: Plan, progress: Progress, *, new: bool, stop: bool) -> dict[str
             write_sheet(task, plan, scratch / f"sheet-{step:08d}.png")
 
         with working(scratch, main=engine.is_main_process):
+            if new and engine.is_main_process:
+                discard(scratch)
+            engine.wait_for_everyone()
             running, steps = fit(
                 plan, task, len(films.films), digest, scratch, progress, engine, show, stop=stop
             )  # fmt: skip
@@ -105,6 +103,7 @@ def working(scratch: Path, *, main: bool) -> Iterator[None]:
     import fcntl
 
     scratch.mkdir(parents=True, exist_ok=True)
+    (scratch / ".gitignore").write_text("*\n", encoding="utf-8")  # nearest.png shows patients' films
     with (scratch / "LOCK").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -113,6 +112,13 @@ def working(scratch: Path, *, main: bool) -> Iterator[None]:
                 "busy", "another process is training this model", where=str(scratch), remedy="wait for it, or stop it"
             ) from error
         yield
+
+
+def discard(scratch: Path) -> None:
+    """Empty the folder of an earlier training but for its lock, which this process holds."""
+    for path in scratch.iterdir():
+        if path.name not in ("LOCK", ".gitignore") and path.is_file():
+            path.unlink()
 
 
 def task_of(plan: Plan, films: Films) -> Task:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from lungeval.training.films import Films
-from lungeval.training.nearest import Nearness
+from lungeval.training.nearest import COPY, Nearness
 from lungeval.training.recipe import Plan
 
 KINDS = {
@@ -31,12 +31,15 @@ def card(plan: Plan, films: Films, record: dict[str, Any], near: Nearness) -> st
     credit = train.credit if train else []
     unnamed = sum(not film.patient for film in films.films)
     patients = f"{record['patients']:,} patients" + (f"; {unnamed:,} films name none" if unnamed else "")
+    whose = "Its images are meant to be of nobody: see below whether it copies."
+    if near.copies:
+        whose = f"**{len(near.copies)} of {len(near.matches)} samples are copies of training films: see below.**"
     lines = [
-        "---", f"license: {(plan.licence or 'other').lower()}", "library_name: diffusers",
+        "---", *_licence(plan.licence), "library_name: diffusers",
         "tags: [medical, chest, synthetic, not-for-clinical-use]",
         *([f"base_model: {record['base']}"] if plan.base else []),
         "---", "", f"# {plan.model}", "", KINDS[plan.kind],
-        "Its images are of nobody. **Not for clinical use; no evidence of anything about a patient.**",
+        f"{whose} **Not for clinical use; no evidence of anything about a patient.**",
         "", "![Samples of each class](sheet.png)", "",
         f"Samples of each class from fixed seeds, none left out; {plan.options.size} x {plan.options.size} pixels.", "",
         "## Training data", "",
@@ -74,12 +77,12 @@ def _copying(near: Nearness, films: Films) -> list[str]:
     closest = near.matches[0]
     share = near.near or 0.0
     lines = [
-        f"{len(near.matches)} samples were each compared with all {len(films.films):,} training films (standardised, "
-        "32 x 32 pixels; distance = sqrt(2 (1 - correlation)), 0 to 2).",
+        f"{len(near.matches)} samples were each compared with all {len(films.films):,} training films, at "
+        "every small shift and mirrored (standardised, 32 x 32 pixels; distance = sqrt(2 (1 - correlation)), 0 to 2).",
         f"Nearest training film of a sample: {closest.distance:.3f} at the least, "
         f"{near.matches[len(near.matches) // 2].distance:.3f} in the middle. Nearest film of another patient, between "
         f"training films: {near.between[0]:.3f} at the least, {middle:.3f} in the middle.",
-        f"A sample nearer than {near.limit:.3f} (half that middle) counts as a copy: **{len(near.copies)} of "
+        f"A sample nearer than {near.limit:.3f} ({COPY:g} of that middle) counts as a copy: **{len(near.copies)} of "
         f"{len(near.matches)}**. Nearer than 99% of films are to another patient's: {share:.1%} of samples (1% is "
         "expected of fresh films). All of them are in `nearest.csv`; the five nearest:", "",
         "| class of the film | correlation | distance |", "|---|---|---|",
@@ -90,8 +93,26 @@ def _copying(near: Nearness, films: Films) -> list[str]:
     return [
         *lines,
         "",
-        "This looks for copies of whole films; it does not show that nothing of a patient can be drawn.",
+        "This finds copies of whole films that are blurred, noisy, mirrored, of another contrast, or moved by up to a "
+        "tenth of the side. A copy that is enlarged by more than 5% or turned is mostly missed, and a part of a film "
+        "always: it does not show that nothing of a patient can be drawn.",
+        *_unnamed(films),
     ]
+
+
+def _unnamed(films: Films) -> list[str]:
+    if all(film.patient for film in films.films):
+        return []
+    return [
+        "",
+        "Films that name no patient count as patients of their own: that lowers the limit, and copies may pass.",
+    ]
+
+
+def _licence(licence: str) -> list[str]:
+    """The licence as model hubs read it: an id, or `other` and its name."""
+    plain = (licence or "other").lower()
+    return [f"license: {plain}"] if " " not in plain else ["license: other", f"license_name: {licence}"]
 
 
 def _listed(counts: Counter[str]) -> str:

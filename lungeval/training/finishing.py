@@ -20,6 +20,7 @@ from lungeval.keys import seed_of
 from lungeval.progress import Progress
 from lungeval.training.card import card
 from lungeval.training.films import Films
+from lungeval.training.loop import LOG, logged
 from lungeval.training.nearest import Nearness, nearness
 from lungeval.training.recipe import Plan
 from lungeval.training.sheet import caption_of, contact_sheet, sample_all
@@ -28,8 +29,8 @@ from lungeval.training.task import Task
 RECORD = "training.json"
 """What was trained on what, for machines."""
 PATIENTS = "patients.csv"
-PER_CLASS = 24
-"""Samples of each class compared with the training films."""
+PER_CLASS = {"pixel": 24, "full": 8, "lora": 8}
+"""Samples of each class compared with the training films, by recipe."""
 SHOWN = 12
 """Nearest pairs on the local picture and in the card."""
 
@@ -68,7 +69,7 @@ def finish(
         "patients": len(films.patients),
         "cells": [[*cell, count] for cell, count in sorted(films.counts().items())],
         "loss": _losses(scratch), "versions": versions(), "samples_compared": len(near.matches),
-        "copies": len(near.copies),
+        "copies": len(near.copies) if near.between else None,
     }  # fmt: skip
     write_atomic(out / "README.md", card(plan, films, record, near))
     write_atomic(out / RECORD, json.dumps(record, indent=1) + "\n")
@@ -111,17 +112,19 @@ def _patients(films: Films) -> str:
 def _compare(task: Task, plan: Plan, films: Films, out: Path, scratch: Path, progress: Progress) -> Nearness:
     progress.say("  comparing samples with the training films")
     seed = seed_of(plan.options.seed, "nearest")
-    drawn = sample_all(task, PER_CLASS, seed)
+    each = PER_CLASS[plan.kind]
+    drawn = sample_all(task, each, seed)
     samples = np.concatenate([images for _, images in drawn])
     near = nearness(samples, films)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["sample", "class", "correlation", "distance", "training_patient", "training_condition", "copy"])
     for match in near.matches:
-        film, cell = films.films[match.film], drawn[match.sample // PER_CLASS][0]
+        copy = ("yes" if match.distance < near.limit else "no") if near.between else ""
+        film, cell = films.films[match.film], drawn[match.sample // each][0]
         writer.writerow(
             [match.sample, caption_of(cell).replace("  ", "/"), f"{match.correlation:.4f}", f"{match.distance:.4f}",
-             film.patient, f"{film.modality}/{film.condition}", "yes" if match.distance < near.limit else "no"]
+             film.patient, f"{film.modality}/{film.condition}", copy]
         )  # fmt: skip
     write_atomic(out / "nearest.csv", text.getvalue())
     closest = near.matches[:SHOWN]
@@ -136,5 +139,5 @@ def _compare(task: Task, plan: Plan, films: Films, out: Path, scratch: Path, pro
 
 
 def _losses(scratch: Path) -> dict[str, float]:
-    rows = [json.loads(line) for line in (scratch / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = logged(scratch / LOG)
     return {"first": rows[0]["loss"], "last": rows[-1]["loss"]} if rows else {}

@@ -103,7 +103,8 @@ def card_of(plan: Plan, base: locating.Located, prediction: str) -> dict[str, An
     """lungeval.json of the result: what it is, and upon what it was trained.
 
     A base that the generator file names by a relative path is written relative to the result, so that both may be
-    moved together.
+    moved together. Of an absolute path the last part alone is written: the result may be shared; the generator file
+    that trained it, or `path: BASE` and `options.lora`, says where the base lies.
     """
     options = options_of(plan)
     card: dict[str, Any] = {
@@ -145,6 +146,8 @@ def _class_of(base: locating.Located) -> str:
 def _portable(plan: Plan) -> str:
     import os
 
-    relative = not plan.base.startswith(("/", "~", "$"))
+    if plan.base.startswith("/"):
+        return Path(plan.base).name
+    relative = not plan.base.startswith(("~", "$"))
     folder = plan.folder / plan.base
     return os.path.relpath(folder, plan.out) if relative and folder.is_dir() else plan.base

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from lungeval.errors import LungevalError
-from lungeval.files import append_line
+from lungeval.files import append_line, write_atomic
 from lungeval.progress import Progress
 from lungeval.training.recipe import Plan
 from lungeval.training.task import Task, draws_of
@@ -133,7 +133,7 @@ def fit(
         raise LungevalError(
             "usage", "no checkpoint to finish from", where=str(scratch), remedy="train first, without --finish"
         )
-    last = begun if stop else plan.steps
+    last = begun if stop else max(begun, plan.steps)
     if begun and not stop:
         progress.say(f"  going on after step {begun}")
     mark = time.monotonic()
@@ -159,14 +159,13 @@ def fit(
                     speed = len(losses) * options.batch / (now - mark)
                     row = {"step": done, "loss": value, "images_per_s": round(speed, 2), "rate": rate_at(step, plan)}
                     append_line(scratch / LOG, json.dumps(row))
-                if not math.isfinite(value):
-                    raise LungevalError(
-                        "failed", f"the loss is {value} at step {done}", where=plan.where,
-                        remedy="lower train.options.learning_rate, or use precision: fp32",
-                    )  # fmt: skip
+                _check_finite(value, done, plan)
                 losses, mark = [], now
             if done % options.checkpoint_every == 0 or done == plan.steps:
                 losses = list(engine.reduce(torch.stack(losses), "mean")) if losses else []
+                _check_finite(
+                    sum(float(loss) for loss in losses), done, plan
+                )  # a checkpoint must not keep what is broken
                 if engine.is_main_process:
                     _checkpoint(scratch, done, digest, task, optimiser, running, losses, options.keep)
             if done % options.sheet_every == 0 and done < plan.steps:
@@ -176,6 +175,14 @@ def fit(
                 engine.wait_for_everyone()
                 mark = time.monotonic()
     return running, last
+
+
+def _check_finite(loss: float, step: int, plan: Plan) -> None:
+    if not math.isfinite(loss):
+        raise LungevalError(
+            "failed", f"the loss is {loss} at step {step}", where=plan.where,
+            remedy="lower train.options.learning_rate, or use precision: fp32",
+        )  # fmt: skip
 
 
 def _checkpoint(
@@ -231,5 +238,13 @@ def _resume(
 def _trim(log: Path, step: int) -> None:
     """Drop lines of the log after the checkpoint: those steps are done again."""
     if log.is_file():
-        kept = [line for line in log.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
-        log.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        write_atomic(log, "".join(f"{json.dumps(row)}\n" for row in logged(log) if row["step"] <= step))
+
+
+def logged(log: Path) -> list[dict[str, Any]]:
+    """The rows of a log, without a line that a crash tore."""
+    rows = []
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else ():
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return [row for row in rows if isinstance(row, dict) and {"step", "loss"} <= row.keys()]

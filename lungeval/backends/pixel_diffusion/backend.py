@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -162,7 +163,7 @@ def options_of(kind: type[T], context: Context) -> T:
 
 def _folder(context: Context) -> Path:
     """The model's folder; where it is absent and the file says how it is trained, the error says so."""
-    path = context.resolve(context.arm.path or "")
+    path = Path(os.path.normpath(context.resolve(context.arm.path or "")))
     train = context.arm.train
     if not path.is_dir() and train is not None and train.recipe is not None:
         raise LungevalError(

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from lungeval.backends.pixel_diffusion.network import Described
+from lungeval.errors import LungevalError
 
 
 def to_channels(images: torch.Tensor, block: int) -> torch.Tensor:
@@ -65,6 +66,11 @@ def draw(
             "ignore", DeprecationWarning
         )  # of numpy, about how the scheduler turns a tensor to an array
         scheduler.set_timesteps(steps, device=device)
+    if len(scheduler.timesteps) != steps or int(scheduler.timesteps.min()) < 0:
+        raise LungevalError(
+            "protocol", f"options.steps: {steps} steps cannot be spread over this model's noise levels",
+            remedy=f"try {steps - 1} or {steps + 1}",
+        )  # fmt: skip
     state = noise.to(device) * scheduler.init_noise_sigma
     given = None if labels is None else torch.tensor(labels, device=device)
     with torch.inference_mode():
@@ -81,6 +87,8 @@ def draw(
     images = to_pixels(state.float(), block)
     if images.shape[1] != 1:
         images = images.mean(1, keepdim=True)
+    broken = ~torch.isfinite(images).flatten(1).all(1)
+    images[broken] = -1.0  # an image of one grey, which the caller tells
     grey = ((images[:, 0].clamp(-1, 1) + 1.0) * 127.5).round()
     return np.asarray(grey.cpu().numpy(), dtype=np.uint8)
 

@@ -2,7 +2,7 @@
 
 A refusal needs evidence that the service judged the request: an error code or type of moderation, or (code null, status
 400 or 422) a message that names the safety system or the content policy. A server's trouble is never a refusal, however
-it is worded.
+it is worded, and neither is a fault of a parameter.
 """
 
 from __future__ import annotations
@@ -38,12 +38,25 @@ STOP_STATUS = {
 }  # fmt: skip
 UNSEEN_STATUS = (504, 524)
 """A gateway's timeout: the service behind it may have made, and billed, the image."""
+_STRUCK = "(?:blocked|flagged|rejected|refused)"
 _SAFETY = re.compile(
-    r"safety system|safety_violations|content[ _]polic|content management policy|moderation|"
-    r"violates? our polic|\bnsfw\b",
+    r"safety system|safety_violations|content[ _]polic|content management policy|violates? our polic|\bnsfw\b|"
+    rf"{_STRUCK}[^.]{{0,40}}\bmoderation|\bmoderation[^.]{{0,40}}\b{_STRUCK}",
     re.I,
 )
-_OUTAGE = re.compile(r"server had an error|internal (server )?error|overloaded|try again later|temporarily", re.I)
+_OUTAGE = re.compile(
+    r"server had an error|internal (server )?error|overloaded|try again later|temporarily|unavailable|timed[ -]?out",
+    re.I,
+)
+_SETTING = re.compile(
+    r"\b(unknown|unsupported|unrecogni[sz]ed|unexpected|invalid)( request)? (parameter|argument|value|keyword)", re.I
+)
+"""A fault of what was sent beside the prompt, such as a parameter called `moderation`: no judgement of content."""
+_COUNTED = (
+    "input_tokens", "output_tokens", "total_tokens", "text_tokens", "image_tokens", "cached_tokens",
+    "reasoning_tokens", "prompt_tokens", "completion_tokens", "input_tokens_details", "output_tokens_details",
+)  # fmt: skip
+_MOST_TOKENS = 10**9
 _CATEGORIES = re.compile(r"safety_violations=\[([^\]]*)\]")
 _REQUEST_IDS = ("x-request-id", "apim-request-id", "x-ms-request-id", "request-id", "x-amzn-requestid")
 
@@ -124,7 +137,7 @@ def judge(reply: Reply) -> Judgement:
         return told("again", reason, retry_after=wait)
     if _OUTAGE.search(said.text) or said.kind in ("server_error", "internal_error"):
         return told("again", reason, retry_after=wait)
-    if reply.status in (400, 422) and not said.code and _SAFETY.search(said.text):
+    if reply.status in (400, 422) and not said.code and not said.of_setting and _SAFETY.search(said.text):
         return told("refused", said.text)
     return told("failed", reason)
 
@@ -146,6 +159,8 @@ class _Said:
         words = self.error if isinstance(self.error, str) else table.get("message") or inner.get("message")
         words = words or table.get("detail") or ("" if body is not None else raw[:400].decode("utf-8", "replace"))
         self.text = str(words)
+        param = str(table.get("param") or "").lower()
+        self.of_setting = param not in ("", "prompt", "input", "inputs") or bool(_SETTING.search(self.text))
         listed = table.get("safety_violations") or inner.get("safety_violations")
         found = _CATEGORIES.search(self.text)
         if not isinstance(listed, list):
@@ -176,7 +191,7 @@ def _image(body: Mapping[str, Any], told: Callable[..., Judgement]) -> Judgement
     text = entry.get("b64_json")
     if not isinstance(text, str) or not text:
         if entry.get("url"):
-            return told("failed", "the service sent a link, no image: set parameters: {response_format: b64_json}")
+            return told("stop", "the service sent a link, no image: set parameters: {response_format: b64_json}")
         return told("again", "no image in the answer")
     try:
         return told("image", "", image=base64.b64decode(text, validate=True))
@@ -185,20 +200,25 @@ def _image(body: Mapping[str, Any], told: Callable[..., Judgement]) -> Judgement
 
 
 def _counts(usage: Any) -> dict[str, Any]:
-    """The whole numbers of a `usage`, one level of tables deep: nothing else of it is kept."""
+    """The counts of tokens in a `usage`, one level of tables deep: nothing else of it is kept, no name of its own."""
     if not isinstance(usage, dict):
         return {}
-    flat = {str(name): value for name, value in usage.items() if type(value) is int}
+    found: dict[str, Any] = {name: usage[name] for name in _COUNTED if name in usage}
+    flat = {name: value for name, value in found.items() if _is_count(value)}
     return flat | {
-        str(name): {str(k): v for k, v in table.items() if type(v) is int}
-        for name, table in usage.items() if isinstance(table, dict)
+        name: {k: table[k] for k in _COUNTED if _is_count(table.get(k))}
+        for name, table in found.items() if isinstance(table, dict)
     }  # fmt: skip
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _MOST_TOKENS
 
 
 def _object(raw: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

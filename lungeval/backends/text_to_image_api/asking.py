@@ -110,9 +110,10 @@ class Asking:
         async def worker() -> None:
             try:
                 await work()
-            except (LungevalError, OSError) as error:  # such as a full disk: let the requests under way end
+            except Exception as error:  # noqa: BLE001 - such as a full disk: raised when those under way have ended
                 self._error = self._error or error
                 self._stopped.set()
+                self._room.set()  # its request stays open: who waits for its end waits in vain
 
         async def work() -> None:
             while waiting and not self._stopped.is_set():
@@ -197,7 +198,7 @@ class Asking:
                 reason = wrong_size(file.sides, self._options.sides)
                 sha256 = sha256_file(self._ledger.keep(wish.item.key, image, file.suffix))
         outcome = judgement.kind
-        charged = judgement.kind == "image" or (judgement.status_ok and judgement.kind == "again")
+        charged = judgement.kind == "image" or (judgement.status_ok and judgement.kind in ("again", "stop"))
         usd = self._cost(wish, judgement, charged=charged)
         self._ledger.answer(
             attempt, usd=usd, outcome={"image": "rejected" if reason else "made"}.get(outcome, outcome),
@@ -217,7 +218,7 @@ class Asking:
             return 0.0
         if judgement.kind == "ambiguous":
             return self._dearest(wish)
-        billed = self._terms.price.bill(judgement.usage) if charged or judgement.usage else None
+        billed = self._terms.price.bill(judgement.usage, image=charged) if charged or judgement.usage else None
         if billed is not None and (charged or self._terms.price.usd_per_image is None):
             return billed
         return self._dearest(wish) if charged else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lungeval.backends.base import Context, Forecast, Item, Made
 from lungeval.backends.prompts import PromptBook
@@ -65,6 +66,8 @@ class TextToImageBackend:
         terms = Terms(self._options, self._price, self._client, clean, self._stop, self._full, say)
         self._asking = Asking(self._ledger, terms)
         self.notices = self._notices()
+        self.pays = self._price.at_most("") > 0 if self._price else self._options.key_env is not None
+        """Whether its images may cost money: a rehearsal does without them."""
 
     @property
     def spent_usd(self) -> float | None:
@@ -138,6 +141,9 @@ class TextToImageBackend:
         if missing:
             self._need()
             self._ledger.open(self._context.name)
+        elif self._ledger.under_way:  # a kill left requests without their last line: close them, unless one is at work
+            with contextlib.suppress(LungevalError):
+                self._ledger.open(self._context.name)
         wishes: list[Wish] = []
         for item in items:
             if not self._ledger.has(item.key):
@@ -158,8 +164,10 @@ class TextToImageBackend:
 
     def _made(self, item: Item) -> Made:
         known = self._ledger.settled(item.key)
-        attempts = self._ledger.attempts_of(item.key)
-        if known is None or known.path is None:
+        attempts = self._attempts(item)
+        if known is None:
+            return self._failed(item, "what came of it is not in the store any more")
+        if known.path is None:
             reason = self._refusal(attempts)
             return Made(item, "refused", reason=reason, attempts=attempts)
         original, suffix = known.path.read_bytes(), known.path.suffix
@@ -172,7 +180,14 @@ class TextToImageBackend:
         )  # fmt: skip
 
     def _failed(self, item: Item, reason: str) -> Made:
-        return Made(item, "failed", reason=reason, attempts=self._ledger.attempts_of(item.key))
+        return Made(item, "failed", reason=reason, attempts=self._attempts(item))
+
+    def _attempts(self, item: Item) -> tuple[dict[str, Any], ...]:
+        """The requests sent for an image; their cost is unknown, not 0, where no price is given."""
+        attempts = self._ledger.attempts_of(item.key)
+        if self._price is not None:
+            return attempts
+        return tuple({n: v for n, v in line.items() if v or n not in ("usd", "reserved_usd")} for line in attempts)
 
     @staticmethod
     def _refusal(attempts: Sequence[dict[str, object]]) -> str:
@@ -238,8 +253,13 @@ class TextToImageBackend:
         said: list[str] = []
         if self._price is None:
             said.append("no price is given: what its images cost is not known")
-        if self._options.official and self._options.budget.usd is None:
+        budget = self._options.budget
+        if self._options.official and budget.usd is None:
             said.append("no spend cap is set: options.budget.usd")
+        elif self._options.key_env is not None and budget.usd is None and budget.images is None:
+            said.append("no cap is set: options.budget.usd or options.budget.images")
+        if self._options.in_clear:
+            said.append("the key travels unencrypted: options.base_url begins with http://")
         unseen = len(self._ledger.ambiguous)
         if unseen:
             said.append(self._ledger.told_unseen(unseen))

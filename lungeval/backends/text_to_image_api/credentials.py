@@ -46,9 +46,12 @@ class Credential:
         return found
 
     def clean(self, text: str, limit: int = 400) -> str:
-        """A text from outside without the key, on one line, of at most `limit` characters."""
+        """A text from outside without the key, on one line, printable, of at most `limit` characters."""
         found = os.environ.get(self._name, "").strip() if self._name else ""
         if found:
             text = text.replace(found, HIDDEN)
-        text = " ".join(SECRET.sub(HIDDEN, text).split())
+        text = SECRET.sub(
+            HIDDEN, text
+        )  # then no escape codes for terminals, and no half characters: they have no UTF-8
+        text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
         return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from huggingface_hub import AsyncInferenceClient
@@ -40,7 +41,10 @@ class _RawClient(AsyncInferenceClient):
         headers = lower(answer.headers)
         if answer.status_code >= 300:
             return Reply(answer.status_code, headers, answer.content)
-        image = await asyncio.to_thread(helper.get_response, answer.content, asked)
+        try:  # some providers send a link, which is fetched here: the image is made by now, whatever happens to it
+            image = await asyncio.to_thread(helper.get_response, answer.content, asked)
+        except Exception as error:  # noqa: BLE001 - one attempt's outcome, told by name
+            return replace(trouble_of(error, self._clean), sent=True)
         if not isinstance(image, bytes):
             return Reply(answer.status_code, headers, answer.content)
         return Reply(answer.status_code, headers, answer.content, image)

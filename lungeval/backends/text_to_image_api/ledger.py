@@ -128,7 +128,8 @@ class Ledger:
     def told_unseen(self, count: int) -> str:
         """That the last `count` ambiguous requests may have been billed, in words."""
         usd = sum(float(line.get("usd", 0.0)) for line in self.ambiguous[-count:])
-        return f"{count} request{'s' * (count > 1)} without an answer may have been billed, ${usd:.2f} at most"
+        told = f"{count} request{'s' * (count > 1)} without an answer may have been billed"
+        return f"{told}, ${usd:.2f} at most" if usd else told
 
     def costs(self, terms: str) -> list[float]:
         """What images made on these terms (model, size, quality) have cost."""

@@ -52,17 +52,18 @@ class Price(Settings):
         """US dollars of a usual answer."""
         return self._guess(prompt, self.output_tokens or self.output_tokens_at_most or 0)
 
-    def bill(self, usage: Mapping[str, Any]) -> float | None:
+    def bill(self, usage: Mapping[str, Any], *, image: bool = False) -> float | None:
         """US dollars of an answer by its `usage`; None where that says nothing that can be priced.
 
         Args:
             usage: input_tokens, output_tokens and, where told apart, input_tokens_details {text_tokens, image_tokens}.
+            image: the answer is for an image, which no output tokens cannot be.
         """
         if self.usd_per_image is not None:
             return self.usd_per_image
         tokens = self.usd_per_million_tokens
         total, output = _count(usage, "input_tokens"), _count(usage, "output_tokens")
-        if tokens is None or output is None:
+        if tokens is None or output is None or (image and not output):
             return None
         details = usage.get("input_tokens_details")
         images = (_count(details, "image_tokens") if isinstance(details, Mapping) else None) or 0

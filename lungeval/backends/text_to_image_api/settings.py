@@ -23,7 +23,14 @@ KEY_ENV = {"openai": "OPENAI_API_KEY", "huggingface": "HF_TOKEN"}
 """The environment variable that holds the key, by client, unless `options.api_key_env` names another."""
 SECRET = re.compile(r"\b(sk|hf|pk|rk|key|r8|gsk|xai|fal)[-_][A-Za-z0-9_-]{12,}|\bBearer\s+\S{8,}|\beyJ[\w-]{10,}\.")
 """What API keys look like."""
+_HOSTS = {"openai": ("openai.com",), "huggingface": ("huggingface.co", "hf.co", "huggingface.cloud")}
+"""Hosts, by client, that the usual key is meant for."""
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _DATED = re.compile(r"-(19|20)\d\d-\d\d-\d\d$|-(19|20)\d{6}$|@[0-9a-f]{7,64}$")
+_RESERVED = (
+    "prompt", "model", "n", "size", "quality", "seed", "stream", "num_images", "num_images_per_prompt", "num_outputs",
+)  # fmt: skip
+"""Parameters with a place of their own, and those that would have more than one image made, and paid, a request."""
 _SECRET_NAMES = ("api_key", "apikey", "key", "token", "api_token", "secret", "password", "authorization")
 
 
@@ -86,6 +93,19 @@ class Options(Settings):
     def key_env(self) -> str | None:
         """Name of the environment variable with the key; None where no key is sent."""
         return self.api_key_env if self.api_key_env != "" else KEY_ENV[self.client]
+
+    @property
+    def foreign(self) -> bool:
+        """Whether a key of the client's usual service would go to a host that is neither its own nor this machine."""
+        host = urlsplit(self.base_url or "").hostname or ""
+        own = any(host == name or host.endswith(f".{name}") for name in _HOSTS[self.client])
+        return bool(host) and self.api_key_env == "" and not own and host not in _LOOPBACK
+
+    @property
+    def in_clear(self) -> bool:
+        """Whether a key would travel unencrypted."""
+        address = urlsplit(self.base_url or "")
+        return self.key_env is not None and address.scheme == "http" and address.hostname not in _LOOPBACK
 
     @property
     def official(self) -> bool:
@@ -151,10 +171,13 @@ def _crossed(model: str, options: Options, price: Price | None, priced: bool) ->
         told.append((what, "name the provider, such as hf-inference, or set options.allow_unpinned: true"))
     if options.api_key_env is None and options.base_url is None:
         told.append(("options.api_key_env: null without a base_url", "name the variable that holds the key"))
+    if options.foreign:
+        what = f"options.api_key_env: missing, and {options.key_env} would be sent to {options.service_name}"
+        told.append((what, "name the variable that holds the key for that server, or null if it asks for none"))
     if options.budget.usd is not None and price is None and not priced:
         what = "options.budget.usd: a cap in dollars, and no price to count with"
         told.append((what, "add price: {usd_per_image: ...}, or cap by options.budget.images"))
-    reserved = [n for n in ("prompt", "model", "n", "size", "quality", "seed", "stream") if n in options.parameters]
+    reserved = [name for name in _RESERVED if name in options.parameters]
     for name in reserved:
         told.append((f"options.parameters.{name}: not to be set here", "it has its own place in the generator file"))
     return told
