@@ -114,7 +114,7 @@ def train(path: Path) -> dict[str, Any]:
     from lungeval.training import train as fit
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finishing, "PER_CLASS", 2)
+        patch.setattr(finishing, "PER_CLASS", {"full": 2, "lora": 2})
         return fit(path, QUIET)
 
 
