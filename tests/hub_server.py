@@ -39,6 +39,12 @@ class Hub:
         return {"size": len(data), "oid": "0" * 40, "blobId": "0" * 40} | ({} if name in self.small else {"lfs": lfs})
 
 
+class Patient(ThreadingHTTPServer):
+    """A server that keeps many connections waiting: a busy machine must not reset them."""
+
+    request_queue_size = 128
+
+
 @contextmanager
 def serving(hub: Hub) -> Iterator[Hub]:
     class Handler(BaseHTTPRequestHandler):
@@ -105,7 +111,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
             headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
             return self.answer(206, data[first : last + 1], headers)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Patient(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
