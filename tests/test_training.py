@@ -77,7 +77,7 @@ def test_every_fault_of_a_recipe_is_told_at_once(tmp_path):
     said = [str(fault) for fault in caught.value.faults()]
     assert len(said) == 2
     assert "train.options.chanels: unknown key; did you mean 'channels'?" in said[0] + said[1]
-    assert "train.options.batch: 0:" in said[0] + said[1]
+    assert "train.options.batch: 0 cannot be used" in said[0] + said[1]
 
 
 def test_rules_across_options(tmp_path):

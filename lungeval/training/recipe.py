@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, ValidationError
 
+from lungeval.backends.options import refused
 from lungeval.errors import LungevalError, did_you_mean, raise_all
 from lungeval.keys import content_key
 from lungeval.protocol import Generator, Number, Settings
@@ -190,7 +191,7 @@ def plan_of(generator: Generator, path: Path) -> Plan:
     try:
         options = kind.model_validate(train.options)
     except ValidationError as error:
-        faults += [_told(dict(fault), kind, where) for fault in error.errors()] if train.recipe else []
+        faults += refused(error, kind, "train.options", where) if train.recipe else []
     else:
         faults += _crossed(options, where)
     raise_all(faults)
@@ -204,15 +205,6 @@ def plan_of(generator: Generator, path: Path) -> Plan:
             "options": options, "generator": generator,
         }
     )  # fmt: skip
-
-
-def _told(fault: dict[str, Any], kind: type[Settings], where: str) -> LungevalError:
-    name = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        remedy = did_you_mean(name, kind.model_fields)
-        return LungevalError("protocol", f"train.options.{name}: unknown key", where=where, remedy=remedy)
-    message = str(fault["msg"]).replace("Input should be", "should be")
-    return LungevalError("protocol", f"train.options.{name}: {fault['input']!r}: {message}", where=where)
 
 
 def _crossed(options: Pixel | Latent, where: str) -> list[LungevalError]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import Field, StrictBool, StrictInt, ValidationError
 
 from lungeval.backends.base import Context, Forecast, Item, Made, native_conditions
+from lungeval.backends.options import refused
 from lungeval.backends.pixel_diffusion.network import Described, describe, unconditional
-from lungeval.errors import LungevalError, did_you_mean, raise_all
+from lungeval.errors import LungevalError, raise_all
 from lungeval.keys import content_key, seed_of
 from lungeval.protocol import Cell, Number, Settings
 from lungeval.records import ANY_CONDITION
 
-T = TypeVar("T", bound=Settings)
 MODEL = 1
 """Raised whenever the same weights and seed draw another picture."""
 
@@ -50,7 +50,7 @@ class PixelDiffusionBackend:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.options = options_of(Options, context)
+        self.options = _options(context)
         self.batch = self.options.batch
         self.stands_in = self.options.stands_in
         if context.arm.path is None:
@@ -141,23 +141,11 @@ class PixelDiffusionBackend:
         )  # fmt: skip
 
 
-def options_of(kind: type[T], context: Context) -> T:
-    """The arm's options, checked.
-
-    Raises:
-        LungevalError: `protocol`, every option that is unknown or out of range.
-    """
+def _options(context: Context) -> Options:
     try:
-        return kind.model_validate(context.arm.options)
+        return Options.model_validate(context.arm.options)
     except ValidationError as error:
-        faults = []
-        for fault in error.errors():
-            name = ".".join(str(part) for part in fault["loc"])
-            unknown = fault["type"] == "extra_forbidden"
-            what = "unknown key" if unknown else f"{fault['input']!r}: {fault['msg']}"
-            remedy = did_you_mean(name, kind.model_fields) if unknown else ""
-            faults.append(LungevalError("protocol", f"options.{name}: {what}", where=context.where, remedy=remedy))
-        raise_all(faults)
+        raise_all(refused(error, Options, "options", context.where))
         raise
 
 

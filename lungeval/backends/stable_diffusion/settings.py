@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from lungeval.backends.base import Context
-from lungeval.errors import LungevalError, did_you_mean, raise_all
+from lungeval.backends.options import refused
+from lungeval.errors import LungevalError, raise_all
 
 Side = Annotated[int, Field(strict=True, ge=16, le=4096, multiple_of=8)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -75,16 +76,13 @@ def read_options(context: Context) -> Options:
         LungevalError: `protocol`, every fault at once: an unknown key (with the nearest known one), a value out of
             range, `size` beside `height` and `width`, or one of these alone.
     """
-    given, faults = context.arm.options, []
+    given = context.arm.options
+    unusable: list[LungevalError] = []
+    faults: list[tuple[str, str]] = []
     try:
         options = Options.model_validate(given)
     except ValidationError as error:
-        for fault in error.errors(include_url=False):
-            name = str(fault["loc"][0])
-            if fault["type"] == "extra_forbidden":
-                faults.append((f"options.{name}: unknown key", did_you_mean(name, Options.model_fields)))
-            elif not any(what.startswith(f"options.{name}:") for what, _ in faults):
-                faults.append((f"options.{name}: {_shown(fault['input'])} cannot be used", fault["msg"]))
+        unusable = refused(error, Options, "options", context.where)
         options = Options()
     rows, cols = given.get("height"), given.get("width")
     if given.get("size") is not None and (rows is not None or cols is not None):
@@ -94,10 +92,7 @@ def read_options(context: Context) -> Options:
         faults.append((f"options.{there}: given without {other}", f"add {other}, or give size"))
     if options.negative_prompt and options.guidance <= 1:
         faults.append(("options.negative_prompt: no effect without guidance", "set guidance above 1, or remove it"))
-    raise_all([LungevalError("protocol", what, where=context.where, remedy=remedy) for what, remedy in faults])
+    raise_all(
+        [*unusable, *(LungevalError("protocol", what, where=context.where, remedy=remedy) for what, remedy in faults)]
+    )
     return options
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
