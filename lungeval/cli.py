@@ -18,7 +18,6 @@ from lungeval.errors import LungevalError
 if TYPE_CHECKING:
     from lungeval.protocol_files import Loaded
     from lungeval.reading.collecting import Address
-    from lungeval.records import Policy
     from lungeval.runs import Run
 
 __all__ = ["main"]
@@ -223,6 +222,19 @@ def close(run: Path, reader: str, reason: str, progress: Any) -> Answer:
     return {"reader": reader, "reason": reason}, f"{reader} is closed; go on with `lungeval run PROTOCOL`"
 
 
+@verb
+@click.argument("run", type=FILE)
+@click.argument("protocol", type=FILE)
+@click.option("--reason", required=True, help="Why; the report prints it.")
+def amend(run: Path, protocol: Path, reason: str, progress: Any) -> Answer:
+    """Add readers or cases to a run that is sealed, as PROTOCOL has them; everything else must be as it was."""
+    from lungeval.amending import amend as add
+    from lungeval.runs import Run
+
+    found = add(Run(run), _load(protocol), reason, progress)
+    return found, f"{'; '.join(found['what'])}; go on with `lungeval run {protocol}`"
+
+
 def _stage(name: str, target: Path, progress: Any, address: Address | None = None) -> Answer:
     from lungeval.pipeline import Study, run_stage
 
@@ -248,8 +260,14 @@ def generate(run: Path, dry_run: bool, progress: Any) -> Answer:
 
 @verb
 @click.argument("run", type=FILE)
-def blind(run: Path, progress: Any) -> Answer:
-    """Stage: draw, harmonise and seal the cases, plan each reader's list."""
+@click.option("--preview", is_flag=True, help="Draw a sheet of images before and after the harmoniser; seals nothing.")
+def blind(run: Path, preview: bool, progress: Any) -> Answer:
+    """Stage: draw, harmonise, audit and seal the cases, plan each reader's list."""
+    if preview:
+        from lungeval.pipeline import Study, preview_blinding
+
+        path = preview_blinding(Study(*_existing(run, progress), progress))
+        return {"preview": str(path)}, str(path)
     return _stage("blind", run, progress)
 
 
@@ -264,8 +282,17 @@ def measure(run: Path, progress: Any) -> Answer:
 @click.argument("run", type=FILE)
 @serving
 def read(run: Path, host: str, port: int, public_url: str | None, progress: Any) -> Answer:
-    """Stage: serve the reading page until every planned reading is there; Ctrl-C and the same command go on."""
-    return _stage("read", run, progress, address=_address(host, port, public_url))
+    """Stage: serve the reading page until every planned reading is there; Ctrl-C and the same command go on.
+
+    RUN may be a host bundle, which holds no key (`lungeval export RUN --as host-bundle`).
+    """
+    from lungeval.bundling import serve_bundle, serves_alone
+
+    address = _address(host, port, public_url)
+    if serves_alone(run):
+        done = serve_bundle(run, address, progress)
+        return {"run": str(run), "readers": [vars(one) for one in done]}, str(run / "3-readings")
+    return _stage("read", run, progress, address=address)
 
 
 @verb
@@ -282,71 +309,4 @@ def report(run: Path, progress: Any) -> Answer:
     return _stage("report", run, progress)
 
 
-@verb
-@click.argument("labels", type=FILE)
-@click.option("--columns", default="", help="Your column names: `image=case,pass=presentation` (yours=ours).")
-@click.option("--map", "words", multiple=True, help="Your words: `truth.synthetic=fake` (column.yours=ours); repeat.")
-@click.option("--primary", default="balanced_accuracy", show_default=True, help="The primary estimand.")
-@click.option("--unsure", type=click.Choice(["half", "wrong", "excluded"]), default="half", show_default=True,
-              help="What unsure counts as in the primary analysis.")  # fmt: skip
-@click.option("--alpha", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), default=0.05, show_default=True,
-              help="Intervals have level 1 - alpha.")  # fmt: skip
-@click.option("--out", type=FILE, help="Folder for report.html and tables/; default: reports/NAME-HASH.")
-def analyse(
-    labels: Path, columns: str, words: tuple[str, ...], primary: str, unsure: Policy, alpha: float, out: Path | None,
-    progress: Any,
-) -> Answer:  # fmt: skip
-    """Score labels that were collected elsewhere: a CSV with reader, case, truth and label."""
-    from lungeval.analysing import analyse_labels
-
-    return analyse_labels(
-        labels, columns, words, primary=primary, unsure=unsure, alpha=alpha, out=out, progress=progress
-    )
-
-
-@verb
-@click.argument("generator", type=FILE)
-@click.option("--new", is_flag=True, help="Begin anew; earlier checkpoints are discarded.")
-@click.option("--finish", is_flag=True, help="Take no more steps: write the result from the latest checkpoint.")
-def train(generator: Path, new: bool, finish: bool, progress: Any) -> Answer:
-    """Train what a generator file's `train:` describes; run it again to go on where it stopped."""
-    from lungeval.training import train as fit
-
-    data = fit(generator, progress, new=new, stop=finish)
-    return data, data["out"]
-
-
-@verb
-@click.argument("run", type=FILE)
-def digest(run: Path, progress: Any) -> Answer:
-    """One hash of everything a scored run found; equal studies have equal digests."""
-    from lungeval.runs import Run
-    from lungeval.verifying import digest as compute
-
-    found = compute(Run(run))
-    return {"digest": found}, found
-
-
-@verb
-@click.argument("run", type=FILE)
-@click.option("--as", "form", type=click.Choice(["archive"]), required=True,
-              help="archive: one tar with every image, from which the study can be run again.")  # fmt: skip
-@click.option("--out", type=FILE, help="The file; by default RUN.tar beside the run folder.")
-def export(run: Path, form: str, out: Path | None, progress: Any) -> Answer:
-    """A run in another form: an archive whose replay.yaml runs the study again without models, network or keys."""
-    from lungeval.exporting import export_archive
-    from lungeval.overview import open_readers
-    from lungeval.runs import Run
-    from lungeval.verifying import digest as compute
-
-    study = Run(run)
-    study.need("generate")
-    waiting = open_readers(study)
-    if waiting:
-        progress.tell(
-            f"warning: readings are open ({', '.join(waiting)}), and the archive tells which image is whose: "
-            "keep it from the readers"
-        )
-    found = export_archive(study, out, digest=compute(study) if study.finished("score") else "")
-    progress.say(f"export: {found['members']} files" + ("" if found["written"] else ", the same as before"))
-    return found, found["file"]
+from lungeval import cli_files  # noqa: E402, F401 - its verbs stand behind those of a study

@@ -34,6 +34,7 @@ EXIT_CODES: dict[str, Exit] = {
     "run-folder": Exit.INPUT,  # not a run folder, or a stage asked for out of order
     "busy": Exit.FAILED,  # another process is at work in this run
     "incomplete": Exit.INCOMPLETE,  # readings are still missing
+    "audit": Exit.AUDIT,  # real and fake differ in something that is no part of the picture
     "changed": Exit.AUDIT,  # a finished part of a run is not what was written
     "backend": Exit.BACKEND,  # a plug-in, folder or checkpoint is not there (yet)
     "plugin": Exit.BACKEND,  # a plug-in broke

@@ -7,6 +7,7 @@ readings' store. The same run gives the same bytes.
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import shlex
@@ -19,10 +20,12 @@ from lungeval.errors import LungevalError
 from lungeval.files import SUMS, sync_folder
 from lungeval.keys import sha256_file
 from lungeval.protocol import Arm, LockedProtocol, Makes, Protocol
-from lungeval.records import REAL_ARM
+from lungeval.records import REAL_ARM, Survey, read_rows
 from lungeval.runs import STAGES, Run
 
 REPLAY = "replay.yaml"
+REJECTED = "rejected.csv"
+"""In the archive: images that people left out, by content key."""
 LOCK = "protocol.lock.json"
 SUFFIX = "-rehearsal"
 """What a rehearsal's name ends in."""
@@ -85,11 +88,23 @@ def export_archive(run: Run, out: Path | None = None, *, digest: str = "") -> di
 def _members(run: Run, replayed: str) -> list[tuple[str, Path | bytes]]:
     """Names in the archive with what they hold, sorted: what the lists of hashes name, and nothing else of a stage."""
     members: dict[str, Path | bytes] = {REPLAY: replayed.encode(), LOCK: run.folder / LOCK}
+    if rejected := _rejected(run):
+        members[REJECTED] = rejected
     for stage in ("generate", "score"):
         if run.finished(stage):
             for name in _listed(run.path(stage) / SUMS):
                 members[f"{STAGES[stage]}/{name}"] = run.path(stage) / name
     return sorted(members.items())
+
+
+def _rejected(run: Run) -> bytes:
+    """The table of images that people left out, as `set.rejected` reads it; empty where there is none."""
+    path = run.folder / "sealed" / "survey.csv"
+    rows = [row for row in read_rows(Survey, path) if row.by not in ("", "lungeval")] if path.is_file() else []
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([["image", "reason", "by"], *([row.key, row.reason, row.by] for row in rows)])
+    return text.getvalue().encode() if rows else b""
 
 
 def _listed(sums: Path) -> Iterator[str]:
@@ -125,6 +140,9 @@ def replay(locked: LockedProtocol, tar: str, run: str, digest: str = "") -> str:
     protocol = locked.protocol
     content = protocol.model_dump(mode="json", exclude_none=True, exclude={"real", "generators", "readers"})
     content = {key: value for key, value in content.items() if value not in ({}, [], "") or key == "metrics"}
+    content["blinding"].pop("encrypt_to", None)  # the replay's key is its own
+    if "rejected" in content["set"]:
+        content["set"]["rejected"] = REJECTED
     if locked.rehearsal and protocol.name.endswith(SUFFIX):  # a name cut short at 60 letters comes back as it is
         content["name"] = protocol.name.removesuffix(SUFFIX)
     if protocol.real is not None:
@@ -159,7 +177,8 @@ def _studied(entry: Makes) -> list[str]:
 def _comment(locked: LockedProtocol, tar: str, run: str, digest: str) -> Iterator[str]:
     protocol = locked.protocol
     yield f"The run {run} again, with every image from this archive: no model, no network, no key is needed."
-    yield f"  tar -xf {shlex.quote(tar)} {REPLAY}    beside the archive, or unpack all of it"
+    more = f" {REJECTED}" if protocol.set.rejected else ""
+    yield f"  tar -xf {shlex.quote(tar)} {REPLAY}{more}    beside the archive, or unpack all of it"
     yield f"  lungeval run {REPLAY}{' --rehearse' if locked.rehearsal else ''}"
     kinds: dict[str, list[str]] = {}
     for reader in protocol.readers:

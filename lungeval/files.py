@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+from typing import IO, Any
 
 from lungeval.errors import LungevalError
 from lungeval.keys import sha256_file
@@ -29,12 +31,17 @@ def write_atomic(path: Path, data: str | bytes, *, mode: int = 0o666) -> None:
     try:
         with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as handle:
             handle.write(data.encode("utf-8") if isinstance(data, str) else data)
-            handle.flush()
-            os.fsync(handle.fileno())
+            sync_file(handle)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def sync_file(handle: IO[Any]) -> None:
+    """Flush what was written to an open file to disk."""
+    handle.flush()
+    os.fsync(handle.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -55,8 +62,7 @@ def append_line(path: Path, line: str) -> None:
     torn = path.exists() and path.stat().st_size > 0 and path.read_bytes()[-1:] != b"\n"
     with path.open("a", encoding="utf-8") as handle:
         handle.write(("\n" if torn else "") + line + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
+        sync_file(handle)
 
 
 def sweep_temporary(folder: Path) -> None:
@@ -70,10 +76,11 @@ def _members(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.relative_to(folder).parts[0] not in (SUMS, BATCHES, PRIVATE))
 
 
-def seal_folder(folder: Path) -> None:
-    """Write the folder's list of hashes: the mark that it is finished."""
-    lines = [f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}" for path in _members(folder)]
-    write_atomic(folder / SUMS, "\n".join(lines) + "\n")
+def seal_folder(folder: Path) -> str:
+    """Write the folder's list of hashes, the mark that it is finished; returns the SHA-256 (hex) of the list."""
+    text = "".join(f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in _members(folder))
+    write_atomic(folder / SUMS, text)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def is_sealed(folder: Path) -> bool:
@@ -81,21 +88,30 @@ def is_sealed(folder: Path) -> bool:
     return (folder / SUMS).is_file()
 
 
-def check_folder(folder: Path) -> list[LungevalError]:
-    """What was changed, removed or added in a finished folder since its list was written."""
+def check_folder(folder: Path, sums: str | None = None) -> list[LungevalError]:
+    """What was changed, removed or added in a finished folder since its list was written.
+
+    Args:
+        folder: the stage's folder.
+        sums: SHA-256 (hex) of the list as noted elsewhere; None = the list itself is not checked.
+    """
+    data = (folder / SUMS).read_bytes()
+    found: list[LungevalError] = []
+    if sums is not None and hashlib.sha256(data).hexdigest() != sums:
+        found.append(_changed(folder / SUMS, "the list of hashes was edited"))
     listed: dict[str, str] = {}
-    for number, line in enumerate((folder / SUMS).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
         digest, gap, name = line.partition("  ")
         if not gap or len(digest) != 64:
-            return [_changed(folder / SUMS, f"line {number} is not a hash and a name")]
+            return [*found, _changed(folder / SUMS, f"line {number} is not a hash and a name")]
         listed[name] = digest
     present = {path.relative_to(folder).as_posix(): path for path in _members(folder)}
-    faults = [_changed(folder / name, "the file is gone") for name in sorted(listed.keys() - present.keys())]
-    faults += [_changed(present[name], "the file was added") for name in sorted(present.keys() - listed.keys())]
+    found += [_changed(folder / name, "the file is gone") for name in sorted(listed.keys() - present.keys())]
+    found += [_changed(present[name], "the file was added") for name in sorted(present.keys() - listed.keys())]
     for name in sorted(listed.keys() & present.keys()):
         if sha256_file(present[name]) != listed[name]:
-            faults.append(_changed(present[name], "the file was edited"))
-    return faults
+            found.append(_changed(present[name], "the file was edited"))
+    return found
 
 
 def _changed(path: Path, what: str) -> LungevalError:

@@ -7,6 +7,7 @@ named with its extractor and its two counts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from lungeval import images
 from lungeval.files import write_atomic
 from lungeval.progress import Progress
 from lungeval.protocol import LockedProtocol
-from lungeval.records import ANY_CONDITION, REAL_ARM, Estimate, Image, Scope, to_json
+from lungeval.records import ANY_CONDITION, REAL_ARM, Estimate, Image, Scope, Survey, read_rows, to_json
 from lungeval.registry import load
 from lungeval.runs import Run
 
@@ -26,14 +27,15 @@ EXTRACTOR_FACTS = ("name", "dimension", "weights_sha256", "licence", "preprocess
 
 def measure(run: Run, locked: LockedProtocol, progress: Progress) -> None:
     """Compute every metric on every extractor for every arm and cell."""
-    pool = [image for image in run.manifest() if image.outcome == "made"]
+    fit = {(row.arm, row.key) for row in read_rows(Survey, run.folder / "sealed" / "survey.csv") if row.eligible}
+    pool = [image for image in run.manifest() if (image.arm, image.key) in fit]
     metrics = [load("metrics", name, where="metrics")() for name in locked.protocol.metrics]
     estimates: list[Estimate] = []
     used: list[dict[str, Any]] = []
     for name in locked.protocol.extractors if metrics else []:
         extractor = load("extractors", name, where="extractors")()
         used.append({key: getattr(extractor, key) for key in EXTRACTOR_FACTS})
-        features = _features(run, locked, pool, extractor, progress)
+        features = _features(run, pool, extractor, progress)
         for fakes, reals in comparisons(pool):
             arrays = [np.asarray([features[i.arm, i.key] for i in group]) for group in (reals, fakes)]
             for metric in metrics:
@@ -58,24 +60,24 @@ def comparisons(pool: Sequence[Image]) -> list[tuple[list[Image], list[Image]]]:
     return pairs
 
 
-def _features(
-    run: Run, locked: LockedProtocol, pool: list[Image], extractor: Any, progress: Progress
-) -> dict[tuple[str, str], Any]:
-    window, shapes = locked.protocol.blinding.window, run.study()["shapes"]
-    settings = {} if window is None else {"window": (window["center"], window["width"])}
-    recipe = {modality: images.Recipe(size=shape["rows"], **settings) for modality, shape in shapes.items()}
+def _features(run: Run, pool: list[Image], extractor: Any, progress: Progress) -> dict[tuple[str, str], Any]:
+    done = json.loads((run.path("blind") / "harmonise.json").read_text(encoding="utf-8"))["modalities"]
+    recipe = {modality: images.Recipe.from_json(entry["recipe"]) for modality, entry in done.items()}
     found: dict[tuple[str, str], Any] = {}
     with progress.bar(f"{extractor.name}: features", len(pool)) as advance:
         for start in range(0, len(pool), 64):
             part = pool[start : start + 64]
-            shown = [
-                images.harmonise(images.load(run.path("generate") / i.file), i.bits, i.offset, recipe[i.modality])[0]
-                for i in part
-            ]
+            shown = [_shown(images.load(run.path("generate") / i.file), i, recipe[i.modality]) for i in part]
             for image, row in zip(part, extractor.features(shown), strict=True):
                 found[image.arm, image.key] = row
             advance(len(part))
     return found
+
+
+def _shown(pixels: images.Pixels, image: Image, recipe: images.Recipe) -> Any:
+    """One picture of an image as readers meet it: the middle slice of a stack."""
+    frames = images.harmonise(pixels, image.bits, image.offset, recipe)
+    return frames[len(frames) // 2]
 
 
 def _estimate(metric: Any, extractor: str, fakes: list[Image], reals: list[Image], arrays: list[Any]) -> Estimate:

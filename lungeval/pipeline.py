@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lungeval.blinding import blind, ribbon_of
+from lungeval.amending import settle
+from lungeval.blinding import blind, preview, ribbon_of
 from lungeval.generation import generate
 from lungeval.measuring import measure
 from lungeval.progress import Progress
@@ -46,7 +47,7 @@ class Study:
 def run_study(study: Study) -> Path:
     """The whole study; returns the report's path."""
     with study.run.working():
-        study.run.check()
+        _ready(study)
         for name in ("generate", "blind", "measure"):
             if not study.run.finished(name):
                 STEPS[name](study)
@@ -59,11 +60,26 @@ def run_study(study: Study) -> Path:
 def run_stage(name: str, study: Study) -> Path:
     """One stage, if it is not finished; what it builds on must be."""
     with study.run.working():
-        study.run.check()
+        _ready(study)
         study.run.need(*NEEDS[name])
         if name in ("read", "report") or not study.run.finished(name):
             return STEPS[name](study)
         return study.run.path(name)
+
+
+def _ready(study: Study) -> None:
+    """Make good what a stop left half done, and refuse a run that was edited."""
+    settle(study.run, study.progress)
+    study.run.check()
+    study.run.encrypt_key(study.locked.protocol.blinding.encrypt_to)
+
+
+def preview_blinding(study: Study) -> Path:
+    """A sheet of images before and after the harmoniser, in sealed/; nothing is drawn, sealed or changed."""
+    study.run.need("generate")
+    return preview(
+        study.run, study.locked, study.loaded.path.parent, study.run.folder / "sealed" / "preview.png", study.progress
+    )
 
 
 def _generate(study: Study) -> Path:
@@ -73,8 +89,9 @@ def _generate(study: Study) -> Path:
 
 
 def _blind(study: Study) -> Path:
-    study.progress.say("blind: drawing, harmonising, planning, sealing")
-    blind(study.run, study.locked, study.progress, ribbon=ribbon_of(study.locked, study.phantoms))
+    study.progress.say("blind: surveying, drawing, harmonising, auditing, planning, sealing")
+    folder = study.loaded.path.parent
+    blind(study.run, study.locked, folder, study.progress, ribbon=ribbon_of(study.locked, study.phantoms))
     return study.run.path("blind")
 
 

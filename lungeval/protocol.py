@@ -116,19 +116,82 @@ class StudySet(Settings):
     """Share of cases shown a second time, hidden among the others."""
     pool: StrictInt = Field(default=100, ge=2)
     """Images made or taken per arm and cell; the shown ones are drawn from them."""
+    practice: StrictInt = Field(default=0, ge=0)
+    """Practice cases at the head of every list, of patients who are not shown otherwise; never scored, no feedback."""
+    rejected: StrictStr | None = None
+    """Table of images left out by people, relative to the protocol: columns `image`, `reason`, `by`; see docs."""
+
+
+class Window(Settings):
+    """A CT window."""
+
+    center: Number
+    """Centre, Hounsfield units."""
+    width: Number = Field(gt=0)
+    """Width, Hounsfield units."""
 
 
 class Blinding(Settings):
-    """How images become cases."""
+    """How images become cases: one path for every arm."""
 
     size: Literal["auto"] | Annotated[StrictInt, Field(ge=32)] = "auto"
-    """Side of the square, pixels; auto = the smallest native side over all arms of the modality."""
+    """Side of the square, pixels; auto = the smallest side over all arms, after `trim` and `field_of_view`."""
     allow_upsampling: StrictBool = False
     """Allow a size above an image's own; printed as a limitation."""
-    window: dict[Literal["center", "width"], Number] | None = None
-    """CT window in Hounsfield units, such as {center: -600, width: 1500} (the default); other images: full range."""
+    frames: Literal["auto"] | Annotated[StrictInt, Field(ge=1)] = "auto"
+    """Slices of every CT stack, evenly spaced; auto = as many as the shortest stack over all arms has."""
+    window: Literal["lung", "mediastinum", "bone", "brain", "soft_tissue"] | Window | None = None
+    """CT window in Hounsfield units: a preset (lung = -600/1500, the default; mediastinum = 40/400 ...) or
+    {center: -600, width: 1500}. Other images: full range."""
+    trim: StrictBool = True
+    """Remove borders and frames: outer rows and columns of one level."""
+    field_of_view: Number = Field(default=1.0, ge=0.5, le=1)
+    """Share of the central square's side that is kept."""
+    grey: Literal["none", "stretch", "match"] = "none"
+    """none = the fixed range or window alone; stretch = 1st to 99th percentile of each image to the full range; match =
+    histogram matched to that of the reals' pool. The last two change content: they need `declared_effect`."""
+    jpeg: Annotated[StrictInt, Field(ge=30, le=100)] | None = None
+    """Pass every image through one JPEG of this quality, so that all have the same history; needs `declared_effect`."""
+    text: Literal["refuse", "mask", "keep"] = "refuse"
+    """Images with burned-in text (a line of four or more characters): left out; shown with the text painted over (needs
+    `declared_effect`); or shown as they are (printed as a limitation)."""
+    declared_effect: StrictStr | None = None
+    """What the steps that change content take from what readers judge; printed beside every accuracy."""
+    accept: dict[StrictStr, StrictStr] = {}
+    """Facts of the leak audit that may differ between real and fake, each with its reason; printed as limitations."""
+    encrypt_to: StrictStr | None = None
+    """The owner's age public key (age1...): the key and the secret are stored encrypted to it."""
     prevalence: Literal["untold", "told"] = "untold"
     """Whether readers are told the share of fakes."""
+
+
+class ReadingPlan(Settings):
+    """How each reader's list is made; lists are fixed before the first reading."""
+
+    blocks: StrictInt = Field(default=1, ge=1)
+    """Blocks of a list, each balanced over cells and arms; their order is a Latin square over the readers."""
+    groups: StrictInt = Field(default=1, ge=1)
+    """Split-plot: the cases fall into this many balanced groups, and reader i reads group i mod groups alone."""
+    run_limit: StrictInt | None = Field(default=None, ge=1)
+    """Most cases of one truth in a row; None = no limit."""
+    repeat_distance: StrictInt | None = Field(default=None, ge=1)
+    """Presentations between a case and its repeat, at least; None = half the list."""
+    exposure: Literal["flag", "refuse"] = "flag"
+    """A reader who has met a case (or its near-duplicate) in another run of this workspace: flagged, or the plan is
+    refused."""
+    washout_days: StrictInt | None = Field(default=None, ge=0)
+    """Days after which an earlier exposure counts no more; None = it always counts."""
+
+
+class Amendments(Settings):
+    """What may be added after the first answer without making the study exploratory, and by which rule."""
+
+    readers: StrictInt = Field(default=0, ge=0)
+    """Readers that may be added."""
+    per_generator: StrictInt | None = Field(default=None, ge=1)
+    """`set.per_generator` may be raised to this."""
+    rule: StrictStr = ""
+    """When: the rule, in words, fixed beforehand; it must not depend on the answers' truth."""
 
 
 class Reader(Settings):
@@ -140,6 +203,8 @@ class Reader(Settings):
     """human, scripted, simulated, machine or imported."""
     experience_years: Number | None = Field(default=None, ge=0)
     """Years of reading experience."""
+    person: Slug | None = None
+    """The person's code across studies, for the exposure ledger (never a name); None = the id, in studies of this name."""
     labels: StrictStr | None = None
     """imported: the label table, relative to the protocol."""
     dprime: Number = 1.0
@@ -214,6 +279,10 @@ class Protocol(Settings):
     """How many images."""
     blinding: Blinding = Blinding()
     """How images become cases."""
+    plan: ReadingPlan = ReadingPlan()
+    """How each reader's list is made."""
+    amendments: Amendments = Amendments()
+    """What may be added later, by a rule fixed beforehand."""
     readers: list[Reader] = Field(min_length=1)
     """Who reads."""
     answers: Answers = Answers()

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from lungeval.errors import LungevalError, did_you_mean, raise_all
-from lungeval.protocol import Arm, Generator, Located, LockedProtocol, Protocol, Settings, StudySet
+from lungeval.protocol import Arm, Generator, Located, LockedProtocol, Protocol, Settings
 from lungeval.protocol_faults import check
+from lungeval.protocol_rules import crossed, odd
 from lungeval.records import MODALITIES, REAL_ARM
 from lungeval.yamlfile import Document, KeyPath, expand, near_names, scan, shorten
 
@@ -20,7 +21,6 @@ SECRET = re.compile(r"\b(sk|hf|pk|r8|gsk|xai|fal)[-_](?=[\w-]*\d)[\w-]{16,}|\bBe
 """An access key as services write them."""
 ASSETS = Path(__file__).parent / "assets" / "generators"
 """Generator files that ship with lungeval."""
-_SIMULATED = ("dprime", "criterion", "unsure_band", "case_sd", "lapse")
 
 
 class Loaded(Settings):
@@ -59,7 +59,7 @@ def load_protocol(path: Path) -> Loaded:
     stand_ins = [f"generator-{i}" if i in arms else e for i, e in enumerate(entries)] if arms and entries else entries
     content = {**data, "generators": stand_ins} if arms else document.data
     protocol, found = check(Protocol, document, (), content)
-    faults += [*found, *_names(document, arms), *_crossed(document, data)]
+    faults += [*found, *_names(document, arms), *crossed(document, data)]
     if protocol and protocol.real:
         faults += _arm_rules(protocol.real, document, ("real",))
     distinct = {str(fault): fault for fault in faults}
@@ -67,7 +67,7 @@ def load_protocol(path: Path) -> Loaded:
     if protocol is None:
         raise RuntimeError("a protocol without faults was not read")  # cannot be: check() gives one or the other
     ready = [located for located in arms.values() if located]
-    warnings += _odd(document, protocol)
+    warnings += odd(document, protocol)
     names = protocol.model_copy(update={"generators": [located.name for located in ready]})
     locked = LockedProtocol(protocol=names, generators=[a.arm for a in ready if isinstance(a.arm, Generator)])
     where = document.where(("real",), key=True)
@@ -218,103 +218,3 @@ def _secrets(value: Any, path: KeyPath) -> Iterator[KeyPath]:
             yield from _secrets(entry, (*path, index))
     elif isinstance(value, str) and SECRET.search(value):
         yield path
-
-
-# --- rules across keys ---
-
-
-def _rows(data: dict[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]:
-    rows = data.get(key)
-    return [(i, row) for i, row in enumerate(rows) if isinstance(row, dict)] if isinstance(rows, list) else []
-
-
-def _block(data: dict[str, Any], key: str) -> dict[str, Any]:
-    block = data.get(key)
-    return block if isinstance(block, dict) else {}
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _crossed(document: Document, data: dict[str, Any]) -> Iterator[LungevalError]:
-    """Rules between keys, on what was written: they speak up even where another key is wrong."""
-    yield from _readers(document, data)
-    cells: dict[tuple[str, str], int] = {}
-    for index, row in _rows(data, "cells"):
-        cell = (str(row.get("modality")), str(row.get("condition")))
-        line = document.position(("cells", index))[0]
-        if cell in cells and None not in (row.get("modality"), row.get("condition")):
-            what = f"the cell {'/'.join(cell)} is given twice, first on line {cells[cell]}"
-            yield document.fault(("cells", index), what, "keep one of them")
-        cells.setdefault(cell, line)
-    study = _block(data, "set")
-    pool = study.get("pool", StudySet.model_fields["pool"].default)
-    for key in ("per_generator", "real"):
-        shown = study.get(key)
-        if _whole(shown) and _whole(pool) and shown > pool:
-            what = f"{shown} are shown from a pool of {pool}"
-            yield document.fault(("set", key), what, f"set pool to {shown} or more")
-    yield from _analysis(document, _block(data, "analysis"))
-    if _whole(level := _block(data, "answers").get("confidence")) and level == 1:
-        yield document.fault(("answers", "confidence"), "one level says nothing", "2 to 10 levels, or 0 = not asked")
-    window = _block(data, "blinding").get("window")
-    if isinstance(window, dict):
-        here: KeyPath = ("blinding", "window")
-        for key in ("center", "width"):
-            if key not in window:
-                yield document.fault(
-                    here, f"'{key}' is missing", "give both, such as {center: -600, width: 1500}", key=True
-                )
-        width = window.get("width")
-        if isinstance(width, int | float) and not isinstance(width, bool) and width <= 0:
-            text = document.texts.get((*here, "width"), "")
-            yield document.fault((*here, "width"), f"{text} is too small", "more than 0")
-    for key in ("metrics", "extractors"):
-        listed = data.get(key)
-        names = listed if isinstance(listed, list) else []
-        for index, name in enumerate(names):
-            if isinstance(name, str) and name in names[:index]:
-                yield document.fault((key, index), f"'{name}' is given twice", "keep one of them")
-
-
-def _readers(document: Document, data: dict[str, Any]) -> Iterator[LungevalError]:
-    first: dict[str, int] = {}
-    for index, row in _rows(data, "readers"):
-        here: KeyPath = ("readers", index)
-        name, kind = row.get("id"), row.get("kind")
-        if isinstance(name, str):
-            if name in first:
-                what = f"a second reader called '{name}', first on line {first[name]}"
-                yield document.fault((*here, "id"), what, "give every reader an id of their own")
-            first.setdefault(name, document.position((*here, "id"))[0])
-        if kind in ("human", "machine", "imported"):
-            for key in (key for key in _SIMULATED if key in row):
-                what = f"a setting of simulated readers, and this one is {kind}"
-                yield document.fault((*here, key), what, "remove the line, or set kind: simulated", key=True)
-        if kind in ("imported", "machine") and "labels" not in row:
-            article = "an imported" if kind == "imported" else "a machine"
-            yield document.fault(
-                here, "'labels' is missing", f"give the label table of {article} reader, labels: FILE.csv"
-            )
-        if kind in ("human", "simulated", "scripted") and "labels" in row:
-            what = f"a setting of imported readers, and this one is {kind}"
-            yield document.fault((*here, "labels"), what, "remove the line, or set kind: imported", key=True)
-
-
-def _analysis(document: Document, analysis: dict[str, Any]) -> Iterator[LungevalError]:
-    reason = analysis.get("margin_reason") or ""
-    if analysis.get("margin") is not None and isinstance(reason, str) and not reason.strip():
-        yield document.fault(
-            ("analysis", "margin"), "a margin without a reason",
-            "add margin_reason: why a reader this close to chance may be called unable to tell", key=True,
-        )  # fmt: skip
-
-
-def _odd(document: Document, protocol: Protocol) -> Iterator[LungevalError]:
-    """Warnings: allowed, and yet not what most people mean."""
-    if protocol.real is None and protocol.set.real != "match":
-        what = f"{protocol.set.real} reals a cell are asked for, and the protocol has no `real:`"
-        yield document.fault(("set", "real"), what, "add `real:`, or remove the line")
-    if protocol.analysis.margin_reason and protocol.analysis.margin is None:
-        yield document.fault(("analysis", "margin_reason"), "a reason without a margin", "add margin:", key=True)

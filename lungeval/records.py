@@ -90,6 +90,27 @@ class Image(Record):
     """Drawn (a phantom), not taken or generated: pages that show it carry a ribbon."""
 
 
+class Survey(Record):
+    """How the harmoniser and people judged one made image: a row of sealed/survey.csv."""
+
+    key: str
+    """As in Image.key."""
+    arm: str
+    """As in Image.arm."""
+    eligible: bool
+    """Whether it may be drawn, and be measured."""
+    reason: str = ""
+    """Why not."""
+    by: str = ""
+    """Who left it out: a code from the table of rejected images, or `lungeval` for a rule; empty where eligible."""
+    side: int = 0
+    """Side of the square that trimming and the field of view leave, pixels of the image."""
+    frames: int = 0
+    """Frames of the image."""
+    text_lines: int = 0
+    """Lines of burned-in text found."""
+
+
 class Case(Record):
     """One blinded image as readers meet it, with its truth: a row of sealed/key.csv."""
 
@@ -126,6 +147,8 @@ class Presentation(Record):
     """The case shown."""
     kind: PresentationKind
     """main, repeat, practice or attention; only main enters estimates."""
+    block: int = 1
+    """The block of the list, from 1; practice stands in block 0."""
 
 
 class Reading(Record):

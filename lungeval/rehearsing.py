@@ -42,8 +42,11 @@ def rehearse(loaded: Loaded, progress: Progress) -> Loaded:
             "name": f"{locked.protocol.name}-rehearsal"[:60],
             "readers": readers,
             "real": by_name.get(REAL_ARM),
+            "blinding": locked.protocol.blinding.model_copy(update={"encrypt_to": None}),
         }
     )
+    if stand_ins:  # the table names images that are not there
+        protocol = protocol.model_copy(update={"set": protocol.set.model_copy(update={"rejected": None})})
     if len(stand_ins) == len(arms):  # nothing but phantoms: as many as are shown, and it takes seconds
         size = protocol.set.model_copy(update={"pool": max(2, protocol.set.per_generator)})
         protocol = protocol.model_copy(update={"set": size})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +17,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lungeval import journal, seal
 from lungeval.errors import LungevalError, raise_all
-from lungeval.files import BATCHES, append_line, check_folder, is_sealed, seal_folder, sweep_temporary, write_atomic
+from lungeval.files import (
+    BATCHES,
+    PRIVATE,
+    SUMS,
+    check_folder,
+    is_sealed,
+    seal_folder,
+    sweep_temporary,
+    write_atomic,
+)
+from lungeval.keys import sha256_file
 from lungeval.protocol import LockedProtocol
 from lungeval.records import Image, Presentation, read_rows, to_json
 
@@ -29,6 +41,8 @@ STAGES = {
     "score": "4-scores",
 }
 """Stage -> its folder. `report` writes report.html and tables/ into the run folder itself."""
+LOCKED = "protocol.lock.json"
+SOURCE = "sealed/source.json"
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,7 @@ class Run:
         Raises:
             LungevalError: `run-folder` where it is not a run; `changed` where the lock was edited.
         """
-        path = self.folder / "protocol.lock.json"
+        path = self.folder / LOCKED
         if not path.is_file():
             raise LungevalError(
                 "run-folder", "not a run folder: it has no protocol.lock.json", where=str(self.folder),
@@ -59,10 +73,24 @@ class Run:
             locked = LockedProtocol.model_validate(content["locked"])
         except (ValueError, KeyError, TypeError, ValidationError):
             raise self._edited(path) from None
-        began = self.last_event("began").get("protocol", locked.digest())
-        if not locked.digest() == content.get("sha256") == began:
+        if not locked.digest() == content.get("sha256") or locked.digest() not in (
+            self._digests() or [locked.digest()]
+        ):
             raise self._edited(path)
         return locked
+
+    def _digests(self) -> list[str]:
+        """Digests that the lock may have: the latest told of; during an amendment, the one that it brings, too."""
+        told: list[str] = []
+        coming: list[str] = []
+        for event in self.events():
+            if event.get("event") in ("began", "amended") and "protocol" in event:
+                told, coming = [event["protocol"]], []
+            elif event.get("event") == "amending" and "protocol" in event:
+                coming = [event["protocol"]]
+            elif event.get("event") == "withdrawn":
+                coming = []
+        return told + coming
 
     @staticmethod
     def _edited(path: Path) -> LungevalError:
@@ -71,23 +99,47 @@ class Run:
             remedy="put the original back, or start a new run with `lungeval run PROTOCOL --new`",
         )  # fmt: skip
 
+    def relock(self, locked: LockedProtocol) -> None:
+        """Put an amended protocol in the place of the locked one (an event tells of it)."""
+        write_atomic(self.folder / LOCKED, _lock_text(locked))
+
     def finished(self, stage: str) -> bool:
         """Whether a stage wrote its list of hashes."""
         return is_sealed(self.path(stage))
 
     def finish(self, stage: str) -> None:
-        """Mark a stage as finished."""
-        seal_folder(self.path(stage))
-        self.event("finished", stage=stage)
+        """Mark a stage as finished, and note the hash of its list (of private.csv, too, which is in no list)."""
+        noted = {"sums": seal_folder(self.path(stage))}
+        private = self.path(stage) / PRIVATE
+        self.event("finished", stage=stage, **noted, **({"private": sha256_file(private)} if private.is_file() else {}))
+
+    def reopen(self, stage: str) -> None:
+        """Take a stage's mark away, so that it is done again (an amendment); its list may change from here."""
+        self.event("reopened", stage=stage)
+        (self.path(stage) / SUMS).unlink(missing_ok=True)
+
+    def noted(self, stage: str) -> dict[str, Any] | None:
+        """The event that told of a stage's end; None where it never ended, or was reopened since."""
+        found: dict[str, Any] | None = None
+        for event in self.events():
+            if event.get("stage") == stage and event.get("event") in ("finished", "reopened"):
+                found = event if event["event"] == "finished" else None
+        return found
 
     def check(self) -> None:
-        """Refuse to go on where the lock or a finished stage was edited, naming every file.
+        """Refuse to go on where the lock, the log or a finished stage was edited, naming every file.
 
         Raises:
-            LungevalError: `changed`, one fault a file.
+            LungevalError: `changed`, one fault a file or event.
         """
         self.locked()
-        raise_all([fault for stage in STAGES if self.finished(stage) for fault in check_folder(self.path(stage))])
+        raise_all([*journal.faults(self.folder), *(fault for stage in STAGES for fault in self.stage_faults(stage))])
+
+    def stage_faults(self, stage: str) -> list[LungevalError]:
+        """What was changed in a stage since it was finished; none where it is not finished."""
+        if not self.finished(stage):
+            return []
+        return check_folder(self.path(stage), (self.noted(stage) or {}).get("sums"))
 
     def need(self, *stages: str) -> None:
         """Refuse a stage that is asked for before those it builds on."""
@@ -112,21 +164,43 @@ class Run:
         return read_rows(Presentation, self.path("blind") / "plan.csv")
 
     def event(self, name: str, **facts: Any) -> None:
-        """Add a line to events.jsonl."""
-        line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "event": name, **facts}
-        append_line(self.folder / "events.jsonl", json.dumps(line, ensure_ascii=False, sort_keys=True))
+        """Add an event to the run's log, in its hash chain."""
+        journal.append(self.folder, {"at": datetime.now(UTC).isoformat(timespec="seconds"), "event": name, **facts})
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every event, in order."""
+        return journal.events(self.folder)
+
+    def events_of(self, name: str) -> list[dict[str, Any]]:
+        """Every event of a name, in order."""
+        return [event for event in self.events() if event.get("event") == name]
 
     def last_event(self, name: str) -> dict[str, Any]:
         """The latest event of a name; an empty object where there is none."""
-        path = self.folder / "events.jsonl"
-        found: dict[str, Any] = {}
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue  # a line torn by a crash
-            found = event if event.get("event") == name else found
-        return found
+        return next((event for event in reversed(self.events()) if event.get("event") == name), {})
+
+    def reported(self, paths: Iterable[Path]) -> None:
+        """Note the hashes of the report's files, unless they are those noted last (a report may be written again)."""
+        hashes = {path.relative_to(self.folder).as_posix(): sha256_file(path) for path in sorted(paths)}
+        if self.last_event("reported").get("files") != hashes:
+            self.event("reported", files=hashes)
+
+    def encrypt_key(self, recipient: str | None) -> bool:
+        """Encrypt key and secret to the study's owner, note it, and remove the plain ones; again changes nothing.
+
+        Call it after the stage `blind`, and whenever work on the run goes on: a stop in between is made good.
+
+        Args:
+            recipient: the owner's age public key; None = the key stays plain.
+
+        Returns:
+            Whether anything was encrypted by this call.
+        """
+        made = seal.encrypt_key(self.folder, recipient) if recipient and self.finished("blind") else {}
+        if made:
+            self.event("encrypted", to=recipient, files=made)
+            seal.remove_plain(self.folder)
+        return bool(made)
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
@@ -151,6 +225,8 @@ class Run:
             for stage in STAGES:
                 if self.finished(stage):
                     shutil.rmtree(self.path(stage) / BATCHES, ignore_errors=True)
+                    if self.noted(stage) is None:  # stopped between the stage's list and its event
+                        self.finish(stage)
             yield
 
 
@@ -163,18 +239,39 @@ def open_run(reports: Path, locked: LockedProtocol, source: Path, *, new: bool =
         source: the protocol's file, kept in sealed/ for the stage commands.
         new: begin another run of the same protocol (-2, -3 ...).
     """
+    amended = None if new else _amended(reports, locked)
+    if amended:
+        return amended
     base = f"{locked.protocol.name}-{locked.digest()[:8]}"
     taken = [p for p in reports.glob(f"{base}*") if re.fullmatch(rf"{re.escape(base)}(-\d+)?", p.name) and p.is_dir()]
     latest = max((int(p.name[len(base) + 1 :] or 1) for p in taken), default=0)
     number = latest + 1 if new or not latest else latest
     run = Run(reports / (base if number == 1 else f"{base}-{number}"))
     run.folder.mkdir(parents=True, exist_ok=True)
-    if not (run.folder / "protocol.lock.json").exists():
-        write_atomic(run.folder / "sealed" / "source.json", to_json({"protocol": str(source.resolve())}))
-        content = {"schema": 1, "sha256": locked.digest(), "locked": locked.model_dump(mode="json")}
-        write_atomic(run.folder / "protocol.lock.json", json.dumps(content, indent=2, sort_keys=True) + "\n")
-        run.event("began", protocol=locked.digest())
+    if not (run.folder / LOCKED).exists():
+        began = to_json({"protocol": str(source.resolve())})
+        write_atomic(run.folder / SOURCE, began)
+        text = _lock_text(locked)
+        run.event("began", protocol=locked.digest(), lock=_sha256(text), source=_sha256(began))
+        write_atomic(run.folder / LOCKED, text)
     return run
+
+
+def _amended(reports: Path, locked: LockedProtocol) -> Run | None:
+    """The latest run that began from another protocol and was amended to this one."""
+    mark = f'"sha256": "{locked.digest()}"'
+    found = [path.parent for path in reports.glob(f"{locked.protocol.name}-*/{LOCKED}") if mark in path.read_text()]
+    found = [folder for folder in found if Run(folder).events_of("amended")]
+    return Run(max(found, key=lambda folder: (folder / LOCKED).stat().st_mtime)) if found else None
+
+
+def _lock_text(locked: LockedProtocol) -> str:
+    content = {"schema": 1, "sha256": locked.digest(), "locked": locked.model_dump(mode="json")}
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def source_of(run: Run) -> Path:
@@ -183,7 +280,7 @@ def source_of(run: Run) -> Path:
     Raises:
         LungevalError: `run-folder` where the run does not say.
     """
-    path = run.folder / "sealed" / "source.json"
+    path = run.folder / SOURCE
     if not path.is_file():
         raise LungevalError(
             "run-folder", "the run does not say which protocol file it began from", where=str(path),

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lungeval.auditing.facts import ACCEPTABLE, FACTS
 from lungeval.backends.base import Backend, Context, Item, cells_of
 from lungeval.backends.calling import named, offered
+from lungeval.encryption import check_recipient
 from lungeval.errors import LungevalError, did_you_mean
 from lungeval.overlap import check_overlap
 from lungeval.protocol import Cell, Generator, Located, LockedProtocol
@@ -36,6 +38,10 @@ CHECKS: list[tuple[str, str]] = [
         "what cannot be compared is a warning",
     ),
     ("design", "a margin has its reason; one reader, no repeats, no reals, an arm under 20 cases (warnings)"),
+    (
+        "blinding",
+        "accepted facts are the leak audit's; the table of rejected images is there; the key has a recipient",
+    ),
     ("tables", "label tables of imported and machine readers are there (a warning)"),
 ]
 """(name, sentence) of every check, in order: the command's help prints them, a test covers each."""
@@ -94,6 +100,7 @@ def validate(path: Path, *, strict: bool = False) -> Report:
     report.faults += overlap.faults
     report.warnings += overlap.warnings
     _check_design(looks, asked, loaded.protocol, document, report)
+    _check_blinding(loaded, document, report)
     _check_tables(loaded, document, report)
     report.summary = _summary(looks, asked, loaded)
     if strict:
@@ -252,6 +259,39 @@ def _check_design(
         if mine and cases < FEW_CASES:
             what = f"the arm '{look.name}' gets {cases} cases (its fakes and their reals), too few for a verdict"
             warn(("set", "per_generator"), what, f"{FEW_CASES} or more")
+
+
+def _check_blinding(loaded: Loaded, document: Document, report: Report) -> None:
+    settings = loaded.protocol.protocol.blinding
+    hard = {fact.name for fact in FACTS if fact.gate == "hard"}
+    for fact in settings.accept:
+        here: tuple[str | int, ...] = ("blinding", "accept", fact)
+        if fact in hard:
+            what = "a fact of files, which no reader may meet and nobody can accept"
+            report.faults.append(
+                document.fault(here, what, "remove the line: the harmoniser makes it constant", key=True)
+            )
+        elif fact not in ACCEPTABLE:
+            what = "the leak audit has no such fact that can be accepted"
+            report.faults.append(document.fault(here, what, did_you_mean(fact, sorted(ACCEPTABLE)), key=True))
+    if settings.encrypt_to is not None:
+        try:
+            check_recipient(settings.encrypt_to)
+        except LungevalError as error:
+            here = ("blinding", "encrypt_to")
+            report.faults.append(document.fault(here, error.what, error.remedy))
+    table = loaded.protocol.protocol.set.rejected
+    if table is not None:
+        here = ("set", "rejected")
+        try:
+            path = expand(table, loaded.path.parent, where=document.where(here))
+        except LungevalError as error:
+            report.faults += error.faults()
+            return
+        if not path.is_file():
+            report.faults.append(
+                document.fault(here, f"there is no file {path}", "correct the path, or remove the line")
+            )
 
 
 def _check_tables(loaded: Loaded, document: Document, report: Report) -> None:

@@ -46,6 +46,8 @@ def write_blinded(
     readers: dict[str, str] | None = None,
     shapes: dict[str, tuple[int, int, int]] | None = None,
     repeats: int = 1,
+    practice: int = 0,
+    blocks: int = 1,
     **study: Any,
 ) -> Folder:
     """Write the folder.
@@ -56,6 +58,8 @@ def write_blinded(
         readers: id -> kind.
         shapes: modality -> (frames, rows, cols).
         repeats: the first cases, shown again at the end.
+        practice: how many more cases come first, in block 0.
+        blocks: the cases of a list fall into this many blocks; the second reader meets them in another order.
         study: keys of study.json to set; `answers`, `consent`, `ribbon` and so on.
     """
     readers = readers or {"r1": "human", "r2": "human", "s1": "simulated"}
@@ -63,7 +67,7 @@ def write_blinded(
     (path / "cases").mkdir(parents=True)
     table = ["case,modality,sha256"]
     names = []
-    for number in range(cases):
+    for number in range(cases + practice):
         modality = list(shapes)[number % len(shapes)]
         frames, rows, cols = shapes[modality]
         pixels = picture(number, rows, cols, frames)
@@ -72,17 +76,24 @@ def write_blinded(
         table.append(f"{case},{modality},{sha256_pixels(pixels)}")
         names.append(case)
     (path / "cases.csv").write_text("\n".join(table) + "\n")
-    plan = [
-        Presentation(
-            presentation=opaque("slot", reader, position),
-            reader=reader,
-            position=position,
-            case=case,
-            kind="main" if position <= cases else "repeat",
-        )
-        for reader in readers
-        for position, case in enumerate([*names, *names[:repeats]], start=1)
-    ]
+    plan = []
+    for number, reader in enumerate(readers):
+        shown: list[tuple[str, Any, int]] = [(case, "practice", 0) for case in names[cases:]]
+        mains = [*names[:cases], *names[:repeats]]
+        for place, case in enumerate(mains):
+            block = 1 + (place * blocks // len(mains) + number) % blocks
+            shown.append((case, "main" if place < cases else "repeat", block))
+        plan += [
+            Presentation(
+                presentation=opaque("slot", reader, position),
+                reader=reader,
+                position=position,
+                case=case,
+                kind=kind,
+                block=block,
+            )
+            for position, (case, kind, block) in enumerate(shown, start=1)
+        ]
     (path / "plan.csv").write_text(rows_to_csv(Presentation, plan))
     tokens = {reader: f"token-of-{reader}-{opaque('token', reader)}" for reader in readers}
     content = {

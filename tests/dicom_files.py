@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pydicom
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 
-def write_dicom(path, array, *, modality="DX", photometric="MONOCHROME2", bits=None, syntax=None, **tags):
+def write_dicom(path, array, *, modality="DX", photometric="MONOCHROME2", bits=None, syntax=None, frame=None, **tags):
+    """One file of an array; `frame`: its code stream, made elsewhere, of the transfer syntax `syntax`."""
     ds = pydicom.Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -31,7 +33,26 @@ def write_dicom(path, array, *, modality="DX", photometric="MONOCHROME2", bits=N
         setattr(ds, name, value)
     ds.PixelData = array.tobytes() + (b"\0" if array.nbytes % 2 else b"")
     ds["PixelData"].VR = "OW"
-    if syntax:
+    if frame is not None:
+        ds.file_meta.TransferSyntaxUID = syntax
+        ds.PixelData = encapsulate([frame])
+        ds["PixelData"].VR = "OB"
+    elif syntax:
         ds.compress(syntax)
     ds.save_as(path, enforce_file_format=True)
     return path
+
+
+def write_series(folder, volume, *, names=None, positions=None, series="1.2.3.4", **tags):
+    """A CT series, one file a slice of `volume` (slices x rows x cols, HU + 1024 as stored); 5 mm apart, head first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    places = positions or [(-100.0, -120.0, -5.0 * index) for index in range(len(volume))]
+    paths = []
+    for index, (plane, place) in enumerate(zip(volume, places, strict=True)):
+        name = names[index] if names else f"{index:03d}.dcm"
+        own = {
+            "SOPClassUID": CTImageStorage, "SeriesInstanceUID": series, "RescaleSlope": 1, "RescaleIntercept": -1024,
+            "ImagePositionPatient": list(place), "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "bits": 12, **tags,
+        }  # fmt: skip
+        paths.append(write_dicom(folder / name, plane, modality="CT", **own))
+    return paths

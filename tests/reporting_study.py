@@ -243,3 +243,147 @@ def pictures(per_cell: int = 15) -> dict[str, Picture]:
             fine = sum(np.roll(fine, s, axis) for s in range(-8, 9)) / 17
         made[case["case"]] = Picture(case["case"], fine.astype(np.uint8))
     return made
+
+
+HARD = {
+    "file_bytes": "Size of the file, bytes", "name_pattern": "The form of the file's name",
+    "modified": "When the file was last written", "header": "The first bytes of the file",
+    "exif": "Whether EXIF is there",
+}  # fmt: skip
+CODED = {
+    "bit_depth": "Bits for each pixel", "distinct_values": "Grey levels that occur", "comb": "Gaps in the histogram",
+    "grid": "Traces of 8 x 8 blocks, as JPEG leaves them", "chroma": "Whether red, green and blue differ",
+}  # fmt: skip
+PIXELS = {
+    "mean": "Mean grey level", "noise_floor": "Noise in the flattest parts", "sharpness": "Strength of the edges",
+    "spectrum_slope": "How fast fine detail falls off", "border": "Width of a border of one level",
+}  # fmt: skip
+ACCEPTED = (
+    "the service returns images of fewer grey levels than any scanner, and no step can bring them back without "
+    "inventing detail; readers were told nothing of it, and eight bits on the screen hide most of it"
+)
+EFFECT = "Grey levels were matched to the reals: overall brightness & <contrast> cannot be judged."
+
+
+def _fact(group: str, name: str, what: str, gate: str, arm: str, modality: str, when: str) -> dict[str, Any]:
+    rng = np.random.default_rng(int(digest(name, arm, modality, when)[:8], 16))
+    row: dict[str, Any] = {
+        "arm": arm, "modality": modality, "when": when, "group": group, "fact": name, "kind": "number", "gate": gate,
+        "level": 0.95 if gate == "reported" else 0.999,
+        "what": what, "remedy": f"harmonise {name} by one path, or accept it with a reason",
+    }  # fmt: skip
+    before = when == "before"
+    if name in ("exif", "header") or (not before and name in ("bit_depth", "chroma")):
+        return row | {
+            "p": 1.0, "p_adjusted": 1.0, "fires": False, "reason": "constant", "real": "none", "fake": "none",
+        }  # fmt: skip
+    if name == "border" and arm == "archive-gan":
+        return row | {"fires": False, "reason": "fewer than three patients", "real": "0", "fake": "3"}
+    auc = {True: 0.9 + 0.1 * rng.random(), False: 0.5 + 0.16 * (rng.random() - 0.5)}[before]
+    told = before or (name == "distinct_values" and arm == "archive-gan")
+    if told or group == "machine":
+        auc = max(auc, 0.93) if told else 0.71
+    p = 0.0004 if told else round(0.02 + 0.9 * rng.random(), 3)
+    fires = told and gate != "reported"
+    return row | {
+        "auc": round(auc, 4), "low": round(max(0.0, auc - 0.14), 4), "high": round(min(1.0, auc + 0.13), 4),
+        "p": p, "p_adjusted": min(1.0, round(10 * p, 4)), "real": f"{1000 * rng.random():.1f}",
+        "fake": f"{1000 * rng.random():.1f}", "fires": fires,
+        "accepted": ACCEPTED if name == "distinct_values" and not before else None,
+    }  # fmt: skip
+
+
+def audit(modalities: tuple[str, ...] = ("xray", "ct"), arms: tuple[str, ...] = tuple(ARMS)) -> dict[str, Any]:
+    """A leak audit with every group, constants, an accepted fact, an undefined one."""
+    listed = [("transport", HARD, "hard"), ("encoding", CODED, "acceptable"), ("pixels", PIXELS, "reported")]
+    listed.append(
+        ("machine", {"thumbnails": "A classifier on 32 x 32 copies, cross-validated over patients"}, "reported")
+    )
+    pairs = [(arm, modality) for modality in modalities for arm in arms]
+    return {
+        "schema": 1,
+        "alpha": 0.05,
+        "comparisons": [
+            {"arm": arm, "modality": modality, "n_real": 60, "n_fake": 30, "n_clusters": 78} for arm, modality in pairs
+        ],
+        "facts": [
+            _fact(group, name, what, "hard" if name in ("bit_depth", "chroma") else gate, arm, modality, when)
+            for arm, modality in pairs
+            for when in ("before", "after")
+            for group, facts, gate in listed
+            if (group, when) != ("transport", "after")
+            for name, what in facts.items()
+        ],
+        "confounds": [
+            {
+                "confound": "scanner", "arm": arm, "modality": "xray", "stops": arm == "archive-gan",
+                "what": "All reals of COVID-19 come from one hospital; the fakes were trained on three others.",
+                "remedy": "Take reals from the sources that the generator was trained on, or say so.",
+            }
+            for arm in arms
+        ] + [{"confound": "near_duplicates", "modality": "ct", "what": "2 fakes are near-duplicates of 1 real.",
+              "remedy": "Leave one of each pair out.", "stops": False}],
+    }  # fmt: skip
+
+
+def proven(modalities: tuple[str, ...] = ("xray", "ct")) -> dict[str, Any]:
+    """The study with everything that proves its blinding, under an effect that was declared."""
+    found = results()
+    run = found["run"]
+    run["blinding"] |= {
+        "size": dict.fromkeys(modalities, 128),
+        "frames": {m: 24 if m == "ct" else 1 for m in modalities},
+        "recipe_sha256": {m: digest("recipe", m) for m in modalities},
+        "plan": {
+            "algorithm": "blocked-1", "blocks": 2, "groups": 1, "run_limit": 4, "repeat_distance": 40,
+            "exposure": "flag", "washout_days": 90,
+            "notes": ["the run limit gave way to the balance of the blocks in 1 of 5 lists"],
+        },
+        "roots": [
+            {"at": "2026-11-02T09:14:07Z", "root": digest("first root")},
+            {"at": "2026-11-09T15:30:00Z", "root": digest("root")},
+        ],
+        "declared_effect": EFFECT,
+        "accept": {"distinct_values": ACCEPTED},
+        "practice": 4,
+        "encrypted": True,
+    }  # fmt: skip
+    run["blinding"]["steps"] = {
+        m: [
+            "borders of one level trimmed", "central square, cropped",
+            "grey levels matched to the histogram of the reals",
+            "resampled to 128 x 128 pixels: bicubic with antialiasing",
+        ]
+        for m in modalities
+    }  # fmt: skip
+    run["audit"] = audit(modalities)
+    run["exposures"] = [
+        {
+            "reader": reader,
+            "case": digest("met", reader, i)[:32],
+            "run": f"pilot-{i % 2}",
+            "days_ago": 30 + i,
+            "near": i > 3,
+        }
+        for reader in ("h1", "s2")
+        for i in range(6)
+    ]
+    run["status"] = "exploratory"
+    run["status_reason"] = "the margin was changed after the first answer, which the protocol did not foresee"
+    run["amendments"] = [
+        {
+            "number": 1, "at": "2026-11-09T15:30:00Z", "after_first_answer": True, "foreseen": True,
+            "what": ["reader s3 added"], "reason": "the rule: fewer than three readers had finished in a week",
+        },
+        {
+            "number": 2, "at": "2026-11-12T08:00:00Z", "after_first_answer": True, "foreseen": False,
+            "what": ["analysis.margin from 0.05 to 0.10", "instructions reworded"], "reason": "",
+        },
+    ]  # fmt: skip
+    for row in run["funnel"]:
+        left = [
+            {"n": 5, "reason": "burned-in text", "by": "rule"},
+            {"n": 3, "reason": "lateral view, although the metadata says frontal", "by": "Dr A"},
+        ]
+        row |= {"left_out": left if row["arm"] != "pixel-diffusion" else [], "eligible": 92, "practice": 2}
+    return found

@@ -64,8 +64,10 @@ def at_random(seed: int) -> Policy:
 def read_all(page: Page, link: str, policy: Policy, tell: Callable[[str], Any] = lambda text: None) -> int:
     """Read until the end page.
 
+    Practice is read like the study; breaks are not taken.
+
     Returns:
-        How many images were read now.
+        How many images were read now, practice included.
     """
     page.goto(link)
     page.wait_for_selector("html:is([data-view=consent], [data-view=intro], [data-view=end])")
@@ -76,7 +78,12 @@ def read_all(page: Page, link: str, policy: Policy, tell: Callable[[str], Any] =
         page.keyboard.press("Enter")
     read, last = 0, ""
     while True:
-        page.wait_for_selector(f"html:is([data-view=end], [data-open]:not([data-open='{last}']))")
+        page.wait_for_selector(f"html:is([data-view=end], [data-view=pause], [data-open]:not([data-open='{last}']))")
+        if page.locator("html").get_attribute("data-view") == "pause":  # after practice, and between blocks
+            tell(page.locator("#pause-eyebrow").inner_text())
+            page.click("#go-on")
+            page.wait_for_selector("html:not([data-view=pause])")
+            continue
         last = page.locator("html").get_attribute("data-open") or ""
         if not last:
             return read

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from lungeval.auditing.facts import ACCEPTABLE
+
 SMALL: dict[str, Any] = {
     "version": 1,
     "name": "small",
@@ -25,6 +27,7 @@ SMALL: dict[str, Any] = {
         {"id": "s2", "kind": "simulated", "dprime": 0.5},
     ],
     "metrics": [],
+    "blinding": {"accept": dict.fromkeys(sorted(ACCEPTABLE), "phantoms of several fidelities in a test")},
 }
 """Twenty images: ten fakes of two arms, ten reals; no metric, so that torch is not needed."""
 

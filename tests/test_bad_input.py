@@ -101,8 +101,8 @@ def test_sixteen_bit_png_is_taken_without_saturation(tmp_path: Path) -> None:
     folder = tmp_path / "deep"
     folder.mkdir()
     for number in range(8):
-        ramp = np.linspace(0, 4000 + number, 64 * 64).reshape(64, 64).astype(np.uint16)
-        Image.fromarray(ramp).save(folder / f"deep{number}.png")
+        film = np.random.default_rng(number).permutation(np.linspace(0, 4000 + number, 64 * 64)).astype(np.uint16)
+        Image.fromarray(film.reshape(64, 64)).save(folder / f"deep{number}.png")
     path = _with_folder(tmp_path, folder)
     done = lungeval("run", path)
     assert done.returncode == 0, done.stderr
@@ -111,7 +111,7 @@ def test_sixteen_bit_png_is_taken_without_saturation(tmp_path: Path) -> None:
     fakes = [line.split(",")[0] for line in key if ",fake,mine," in line]
     shown = np.fromfile(run / "1-blinded" / "cases" / f"{fakes[0]}.raw", dtype=np.uint8)
     assert len(np.unique(shown)) > 200
-    assert shown.max() < 255
+    assert (shown == 255).mean() < 0.05, "only what the resampling filter overshoots"
     assert shown.max() > 230
 
 

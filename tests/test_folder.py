@@ -483,7 +483,11 @@ def test_the_training_archive_holds_six_classes(lungs):
 
 
 def test_a_ct_series_is_one_patient(lungs):
-    found = backend(lungs / "ct-dicom", makes=makes("lung_adenocarcinoma", "ct"))
-    items = found.offer(Cell(modality="ct", condition="lung_adenocarcinoma"), 999)
+    cell = Cell(modality="ct", condition="lung_adenocarcinoma")
+    slices = backend(lungs / "ct-dicom", makes=makes("lung_adenocarcinoma", "ct"), options={"series": "slices"})
+    items = slices.offer(cell, 999)
     assert len(items) == 64
     assert {i.cluster for i in items} == {"Lung_Dx-A0001"}
+    stack = backend(lungs / "ct-dicom", makes=makes("lung_adenocarcinoma", "ct"))
+    (item,) = stack.offer(cell, 999)
+    assert (item.cluster, stack.notices) == ("Lung_Dx-A0001", [])

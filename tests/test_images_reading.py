@@ -273,14 +273,15 @@ def test_compressed_dicom_is_read_where_a_decoder_is_there(tmp_path):
     np.testing.assert_array_equal(read(path).pixels[0], levels)
 
 
-def test_compressed_dicom_without_decoder_names_its_syntax_and_the_remedy(tmp_path):
+def test_compressed_dicom_without_decoder_names_its_syntax_and_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setattr("lungeval.images.dicom._decodable", lambda *_: False)
     path = write_dicom(tmp_path / "a.dcm", ramp(16, 16), syntax=RLELossless)
     ds = pydicom.dcmread(path)
     ds.file_meta.TransferSyntaxUID = JPEGLosslessSV1
     ds.save_as(path)
     words = refusal(path)
     assert f"compressed as {JPEGLosslessSV1.name} ({JPEGLosslessSV1})" in words
-    assert "pip install 'pylibjpeg[all]', or decompress it first" in words
+    assert "pip install 'lungeval[dicom]', or decompress it first" in words
 
 
 def test_damaged_compressed_dicom_is_called_damaged(tmp_path):

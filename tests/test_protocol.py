@@ -177,7 +177,6 @@ def test_generators_are_found_beside_the_protocol_its_parent_and_by_path(tmp_pat
         (line("{backend: phantom}\ng", "{backend: phantom, prompts: {covid: x}}\ng"),
          "p.yaml:3:36: real.prompts.covid: not a cell; write modality/condition, such as xray/covid_19"),
         (MINIMAL + "blinding: {window: {centre: 5, width: 9}}\n",
-         "p.yaml:7:12: blinding.window: 'center' is missing; give both, such as {center: -600, width: 1500}\n"
          "p.yaml:7:21: blinding.window.centre: unknown key; did you mean 'center'?"),
         # rules between keys
         (MINIMAL + "blinding: {window: {center: 5, width: -1}}\n", "p.yaml:7:39: blinding.window.width: -1 is too small; more than 0"),
@@ -185,6 +184,20 @@ def test_generators_are_found_beside_the_protocol_its_parent_and_by_path(tmp_pat
         (MINIMAL + "set: {real: 101}\n", "p.yaml:7:13: set.real: 101 are shown from a pool of 100; set pool to 101 or more"),
         (MINIMAL + "analysis: {margin: 0.10}\n", "p.yaml:7:12: analysis.margin: a margin without a reason; add margin_reason: why a reader this close to chance may be called unable to tell"),
         (MINIMAL + "answers: {confidence: 1}\n", "p.yaml:7:23: answers.confidence: one level says nothing; 2 to 10 levels, or 0 = not asked"),
+        (MINIMAL + "blinding: {window: {width: 5}}\n",
+         "p.yaml:7:12: blinding.window: 'center' is missing; add `center:` (centre, Hounsfield units)"),
+        (MINIMAL + "blinding: {window: lungs}\n", "p.yaml:7:20: blinding.window: expected lung, mediastinum, bone, brain, "
+         "soft_tissue or a block of keys, found 'lungs'; did you mean 'lung'?"),
+        (MINIMAL + "blinding: {jpeg: 90, text: mask}\n", "p.yaml:7:12: blinding.jpeg: this changes what readers judge; add "
+         "declared_effect: what it takes from the pictures; it is printed beside every accuracy\n"
+         "p.yaml:7:22: blinding.text: this changes what readers judge; add declared_effect: what it takes from the pictures; "
+         "it is printed beside every accuracy"),
+        (MINIMAL + "blinding: {accept: {comb: ' '}}\n",
+         "p.yaml:7:27: blinding.accept.comb: accepted without a reason; write why, in one sentence"),
+        (MINIMAL + "amendments: {readers: 2}\n", "p.yaml:7:1: amendments: 'rule' is missing; write when readers or cases may "
+         "be added; it must not depend on the answers' truth"),
+        (MINIMAL + "amendments: {rule: x, per_generator: 3}\n",
+         "p.yaml:7:38: amendments.per_generator: 3 is fewer than the 10 shown now; raise it"),
         (MINIMAL + "metrics: [frechet, frechet]\n", "p.yaml:7:20: metrics[2]: 'frechet' is given twice; keep one of them"),
         (line("condition: covid_19}]", "condition: covid_19}, {condition: covid_19, modality: xray}]"),
          "p.yaml:5:48: cells[2]: the cell xray/covid_19 is given twice, first on line 5; keep one of them"),

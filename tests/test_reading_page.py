@@ -432,29 +432,207 @@ def test_space_moves_and_touch_pinches(house: House) -> None:
     assert page.locator("#levels").text_content() == "W 256  L 128"
 
 
-def test_the_wheel_turns_the_frames_of_a_stack(house: House) -> None:
-    house.serve(shapes={"ct": (5, 48, 48)}, cases=2)
+def slice_told(page: Any, number: int, total: int) -> None:
+    playwright.expect(page.locator("#slice-told")).to_have_text(f"Slice {number} of {total}")
+    assert page.locator("#slice").get_attribute("aria-valuetext") == f"slice {number} of {total}"
+
+
+def raw_slice(house: House, case: str, number: int, side: int) -> np.ndarray[Any, Any]:
+    levels = np.frombuffer((house.folder.path / "cases" / f"{case}.raw").read_bytes(), np.uint8)
+    return levels.reshape(-1, side, side)[number - 1]
+
+
+def test_a_stack_opens_in_the_middle_and_is_scrolled_by_wheel_and_keys(house: House) -> None:
+    house.serve(shapes={"ct": (24, 48, 48)}, cases=2)
     page = house.page()
     begin(page, house.links["r1"])
+    slice_told(page, 12, 24)
     first = picture(page)
     page.mouse.move(400, 400)
     page.mouse.wheel(0, 120)
+    slice_told(page, 14, 24)
     page.wait_for_timeout(60)
-    second = picture(page)
-    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, picture(page))
     assert page.locator("#zoom").text_content() == "100%"
-    press(page, "PageUp", "PageUp")
+    press(page, "ArrowUp", "ArrowUp")
+    slice_told(page, 12, 24)
     page.wait_for_timeout(60)
     assert np.array_equal(picture(page), first)
+    assert page.locator("#levels").text_content() == "W 256  L 128"
+    press(page, "Shift+ArrowUp", "ArrowRight")
+    slice_told(page, 12, 24)
+    shows(page, "#levels", "W 264  L 124")
+    press(page, "Escape", "PageDown", "PageDown")
+    slice_told(page, 24, 24)
+    press(page, "Home")
+    slice_told(page, 1, 24)
+    press(page, "End", "ArrowDown")
+    slice_told(page, 24, 24)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -400)
+    page.keyboard.up("Control")
+    no_longer(page, "#zoom", "100%")
+    slice_told(page, 24, 24)
+    press(page, "f", "3", "Enter")
+    open_(page, 2)
+    slice_told(page, 12, 24)
+    page.wait_for_timeout(60)
+    assert 4 <= house.viewing()[0]["slices_seen"] <= 6  # 12, 14, 24, 1; 13 and 22 where a frame was drawn in between
+    assert house.complaints == []
 
 
+def test_a_stack_is_scrolled_by_slider_and_by_dragging(house: House) -> None:
+    house.serve(shapes={"ct": (24, 48, 48)}, cases=1, repeats=0)
+    page = house.page()
+    begin(page, house.links["r1"])
+    box = page.locator("#slice").bounding_box()
+    assert box["width"] >= 43.9
+    assert box["height"] > 400
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] - 3)
+    slice_told(page, 24, 24)
+    assert page.evaluate("document.activeElement.id") == "picture"  # so that Enter stays Confirm
+    page.locator("#slice").focus()
+    press(page, "ArrowUp", "ArrowLeft", "ArrowRight", "ArrowUp", "PageUp")
+    slice_told(page, 12, 24)
+    press(page, "s")
+    page.wait_for_selector("#tool-slice[aria-pressed=true]")
+    page.mouse.move(400, 300)
+    page.mouse.down()
+    page.mouse.move(400, 400, steps=10)
+    page.mouse.up()
+    page.wait_for_timeout(60)
+    turned = int(page.locator("#slice-told b").inner_text())
+    assert 15 <= turned <= 18
+    assert page.locator("#levels").text_content() == "W 256  L 128"
+    press(page, "w")
+    page.mouse.down()
+    page.mouse.move(500, 400, steps=4)
+    page.mouse.up()
+    no_longer(page, "#levels", "W 256")
+    slice_told(page, turned, 24)
+
+
+def test_a_finger_turns_the_slices_of_a_stack_at_first(house: House) -> None:
+    house.serve(shapes={"ct": (24, 48, 48), "xray": (1, 48, 48)}, cases=2, repeats=0)
+    page = house.page(1024, 768, has_touch=True, is_mobile=True)
+    begin(page, house.links["r1"])
+    session = page.context.new_cdp_session(page)
+
+    def drag() -> None:  # ends at rest: browsers take a tap upon a fling for its end
+        for kind, y in (("touchStart", 300), ("touchMove", 320), ("touchMove", 380)):
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": 300, "y": y, "id": 0}]})
+        page.wait_for_timeout(250)
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_timeout(60)
+
+    drag()
+    assert int(page.locator("#slice-told b").inner_text()) > 13
+    assert page.locator("#levels").text_content() == "W 256  L 128"
+    page.locator(".choice", has_text="Unsure").tap()
+    page.locator("#confirm").tap()
+    open_(page, 2)
+    assert page.locator("#rail").is_hidden()
+    assert page.locator("#tool-slice").is_hidden()
+    drag()
+    no_longer(page, "#levels", "W 256  L 128")  # a radiograph has no slices: dragging is the window, as ever
+    assert [view.get("slices_seen", 0) > 1 for view in house.viewing()] == [True]
+
+
+SLOW_LINE = """(() => {
+  const fast = window.fetch;
+  window.fetch = async (path, options) => {
+    const response = await fast(path, options);
+    if (!path.startsWith("api/case/")) return response;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    let come = 0;
+    return new Response(new ReadableStream({
+      async pull(stream) {
+        await new Promise((done) => setTimeout(done, 150));
+        if (come >= bytes.length) return stream.close();
+        stream.enqueue(bytes.slice(come, (come += Math.ceil(bytes.length / 12))));
+      },
+    }));
+  };
+})()"""
+
+
+def test_a_large_stack_tells_how_much_of_it_has_come(house: House) -> None:
+    house.serve(shapes={"ct": (64, 256, 256)}, cases=1, repeats=0)
+    page = house.page()
+    page.add_init_script(SLOW_LINE)
+    page.goto(house.links["r1"])
+    page.wait_for_selector("html[data-view=intro]")
+    page.click("#start")
+    shows(page, "#loading", "Loading 64 slices")
+    page.wait_for_selector("#loading progress:visible")
+    first = page.locator("#loading progress").evaluate("bar => bar.value")
+    page.wait_for_timeout(350)
+    assert page.locator("#loading progress").evaluate("bar => bar.value") > first
+    assert page.locator("#loading progress").is_visible()
+    open_(page, 1)
+    assert page.locator("#loading").is_hidden()
+    slice_told(page, 32, 64)
+    case = house.folder.of("r1")[0].case
+    page.click("#tool-one")
+    page.wait_for_timeout(80)
+    seen, raw = picture(page), raw_slice(house, case, 32, 256)
+    top, left = ((size - 256) // 2 for size in seen.shape)
+    near = seen[top : top + 256, left : left + 256].astype(int) - raw
+    assert np.abs(near).mean() < 6  # half a pixel of grain at most
+
+
+def test_practice_comes_first_and_breaks_come_between_blocks(house: House) -> None:
+    house.serve(cases=4, repeats=0, practice=2, blocks=2)
+    page = house.page()
+    page.goto(house.links["r1"])
+    page.wait_for_selector("html[data-view=intro]")
+    assert "4 images" in page.locator("#intro-eyebrow").inner_text()
+    assert "First come 2 practice images" in page.locator("#intro").inner_text()
+    press(page, "Enter")
+    for number in (1, 2):
+        page.wait_for_selector(f"html[data-open=practice-{number}]")
+        assert page.locator("#count").inner_text() == f"Practice {number} of 2: not counted"
+        press(page, "f", "3", "Enter")
+    page.wait_for_selector("html[data-view=pause]")
+    assert page.locator("#pause h1").inner_text() == "The study begins now"
+    assert page.evaluate("document.activeElement.id") == "pause-title"
+    assert "right" not in page.locator("#pause").inner_text()  # no feedback
+    page.reload()  # closing the page at the threshold is no harm
+    page.wait_for_selector("html[data-view=intro]")
+    assert page.locator("#start").inner_text() == "Go on with image 1"
+    assert page.locator("#practice-first").is_hidden()
+    press(page, "Enter")
+    for number in (1, 2):
+        open_(page, number)
+        assert page.locator("#count").inner_text() == f"{number} of 4"
+        press(page, "r", "3", "Enter")
+    page.wait_for_selector("html[data-view=pause]")
+    assert "Block 1 of 2 is done" in page.locator("#pause").inner_text()
+    assert "2 of 4 images" in page.locator("#pause").inner_text()
+    press(page, "r", "3")  # no key answers here
+    page.wait_for_timeout(400)
+    press(page, "Enter")
+    open_(page, 3)
+    assert page.locator(":checked").count() == 0
+    press(page, "r", "3", "Enter")
+    open_(page, 4)
+    press(page, "r", "3", "Enter")
+    page.wait_for_selector("html[data-view=end]")
+    assert "all 4 images" in page.locator("#end").inner_text()
+    rows = house.readings()
+    assert [row.kind for row in rows] == ["practice"] * 2 + ["main"] * 4
+    assert rows[4].rt_ms is not None
+    assert house.complaints == []
+
+
+@pytest.mark.parametrize("frames", [1, 40])
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (1280, 680), (768, 1024), (1024, 768), (390, 844)])
-def test_every_size_has_room_for_fingers(house: House, width: int, height: int) -> None:
-    house.serve(ribbon="Rehearsal: phantom images and simulated readers")
+def test_every_size_has_room_for_fingers(house: House, width: int, height: int, frames: int) -> None:
+    house.serve(ribbon="Rehearsal: phantom images and simulated readers", shapes={"ct": (frames, 48, 48)})
     page = house.page(width, height, has_touch=True)
     begin(page, house.links["r1"])
     boxes = page.evaluate(
-        """[...document.querySelectorAll("#reading button, .choice, #bar button")].filter(e => e.offsetParent)
+        """[...document.querySelectorAll("#reading button, .choice, #bar button, #slice")].filter(e => e.offsetParent)
         .map(e => { const b = e.getBoundingClientRect(); return [e.textContent, b.left, b.top, b.right, b.bottom] })"""
     )
     assert len(boxes) >= 17
@@ -561,16 +739,16 @@ def test_below_a_path(house: House) -> None:
 
 
 def test_the_scripted_reader_reads_to_the_end(house: House) -> None:
-    house.serve(consent="I take part.", readers={"r1": "scripted", "r2": "scripted"}, cases=4)
+    house.serve(consent="I take part.", readers={"r1": "scripted", "r2": "scripted"}, cases=4, practice=1, blocks=2)
     program = [sys.executable, str(Path(__file__).parent / "scripted_reader.py")]
     for reader, more in (("r1", ["--quiet"]), ("r2", ["--policy", "random", "--seed", "5"])):
         done = subprocess.run([*program, house.links[reader], *more], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         assert (done.stderr == "") == (reader == "r1")
     rows = house.readings("r1")
-    assert len(rows) == 5
-    assert (rows[0].label, rows[0].confidence) == (rows[4].label, rows[4].confidence)  # the repeat of the first
-    assert len(house.readings("r2")) == 5
+    assert len(rows) == 6
+    assert (rows[1].label, rows[1].confidence) == (rows[5].label, rows[5].confidence)  # the repeat of the first
+    assert len(house.readings("r2")) == 6
 
 
 def test_the_page_is_small_and_loads_nothing_from_elsewhere() -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from lungeval.chain import GENESIS
 from lungeval.errors import LungevalError
 from lungeval.reading import filesystem
-from lungeval.reading.chain import GENESIS
 from lungeval.reading.store import Store
 from lungeval.records import Reading
 

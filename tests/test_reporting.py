@@ -31,8 +31,11 @@ from lungeval.statistics.analysis import Settings, analyse
 
 SECTIONS = [
     "found", "methods", "conditions", "policies", "confusion", "agreement", "readers", "images", "image-metrics",
-    "selection", "provenance",
+    "selection", "blinding", "provenance",
 ]  # fmt: skip
+AUDITED = {"leak_audit.csv", "readers_and_machine.csv", "confounds.csv", "exposures.csv"}
+ABSENT = {"accuracy.csv", "refusals.csv"} | AUDITED
+"""Tables that the plain study has no data for."""
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
 
@@ -114,7 +117,7 @@ def test_size_of_six_readers_and_120_images() -> None:
 def test_tables_hold_the_numbers_of_the_results() -> None:
     results, rows = study.results(), study.readings()
     files = tables(results, rows)
-    assert set(files) == set(TABLE_FILES) - {"accuracy.csv", "refusals.csv"}
+    assert set(files) == set(TABLE_FILES) - ABSENT
     estimates = estimates_of(results["estimates"] + results["image_metrics"])
     long = rows_of(files["estimates.csv"])
     assert len(long) == len(estimates)
@@ -590,8 +593,7 @@ def test_packed_estimates_are_whole() -> None:
 def test_write_is_whole_and_removes_tables_that_are_gone(tmp_path: Path) -> None:
     written = write(tmp_path, study.results(), study.readings())
     assert written[0] == tmp_path / "report.html"
-    absent = {"accuracy.csv", "refusals.csv"}
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == set(TABLE_FILES) - absent
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == set(TABLE_FILES) - ABSENT
     (tmp_path / "tables" / "mine.txt").write_text("kept", encoding="utf-8")
     results, rows = study.labels_only()
     write(tmp_path, results, rows)

@@ -162,3 +162,53 @@ def test_no_page_is_wider_than_its_window(browser: Any, folder: Path, width: int
     draw_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
+
+
+@pytest.fixture(scope="module")
+def proven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("proven")
+    write(made, study.proven(), study.readings())
+    return made
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1366, 1024])
+def test_the_proof_of_blinding_fits_its_page(browser: Any, proven: Path, width: int, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 768}, color_scheme=scheme)
+    page.goto((proven / "report.html").as_uri())
+    draw_all(page)
+    folded = page.locator("#blinding details")
+    assert not folded.locator("table").is_visible()
+    folded.locator("summary").click()
+    assert folded.locator("table").is_visible()
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('#blinding .scroll, #selection .scroll')]"
+        ".map(e => [e.scrollWidth, e.clientWidth])"
+    )
+    assert all(inner <= outer + 1 for inner, outer in sizes)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    below = page.evaluate(
+        "[...document.querySelectorAll('svg.leaks text')].map(t => t.getBBox()).map(b => b.x + b.width)"
+    )
+    assert max(below) <= 820
+    ink = page.evaluate(
+        "[...document.querySelectorAll('.effect')].map(e => getComputedStyle(e))"
+        ".map(style => [style.color, style.backgroundColor])"
+    )
+    assert len({tuple(pair) for pair in ink}) == 1
+    assert ink[0][0] != ink[0][1]
+    page.close()
+
+
+def test_nothing_of_the_proof_is_cut_off_in_print(browser: Any, proven: Path) -> None:
+    page = browser.new_page(viewport={"width": 680, "height": 960})
+    page.goto((proven / "report.html").as_uri())
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    right = page.evaluate(
+        "[...document.querySelectorAll('#blinding table, #selection table, svg.leaks')]"
+        ".map(e => e.getBoundingClientRect().right)"
+    )
+    assert len(right) >= 6
+    assert max(right) <= 680
+    page.close()

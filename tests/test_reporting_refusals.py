@@ -18,7 +18,8 @@ from lungeval.reporting.document import build, write
 from lungeval.reporting.findings import Findings
 from lungeval.reporting.refusals import facts, table
 from lungeval.reporting.tables import tables
-from lungeval.scoring import funnel, limitations, requests
+from lungeval.scoring.limitations import limitations
+from lungeval.scoring.requests import requests
 from lungeval.statistics.refusals import refusal_rates
 
 
@@ -38,6 +39,18 @@ def manifest() -> list[Image]:
         )
         for (arm, condition), found in counts.items() for word, count in found.items() for n in range(count)
     ]  # fmt: skip
+
+
+def funnel(images: list[Image]) -> list[dict[str, Any]]:
+    slots = sorted({(image.arm, image.modality, image.condition) for image in images})
+    rows = []
+    for slot in slots:
+        outcomes = Counter(i.outcome for i in images if (i.arm, i.modality, i.condition) == slot)
+        counts = {word: outcomes[word] for word in ("made", "refused", "failed", "rejected")}
+        rows.append(
+            dict(zip(("arm", "modality", "condition"), slot, strict=True)) | {"offered": outcomes.total()} | counts
+        )
+    return rows
 
 
 def log() -> list[dict[str, Any]]:
@@ -60,7 +73,7 @@ def results() -> dict[str, Any]:
     images = manifest()
     rates = json.loads(to_json(refusal_rates(images, {"archive-gan"})))
     found["estimates"] += rates
-    found["run"]["funnel"] = funnel(images, Counter())
+    found["run"]["funnel"] = funnel(images)
     found["run"]["requests"] = requests(images, log(), {"archive-gan"})
     found["run"]["arms"] = [
         arm | ({"model": "gan-2025"} if arm["name"] == "archive-gan" else {}) for arm in found["run"]["arms"]
@@ -135,7 +148,7 @@ def test_the_section_is_there_only_with_rates(results: dict[str, Any], tmp_path:
 def test_a_cell_without_answers_says_why(results: dict[str, Any]) -> None:
     images = [i.model_copy(update={"outcome": "failed"}) for i in manifest() if i.arm == "archive-gan"]
     found = results | {"estimates": json.loads(to_json(refusal_rates(images, {"archive-gan"})))}
-    found["run"] = results["run"] | {"funnel": funnel(images, Counter()), "requests": []}
+    found["run"] = results["run"] | {"funnel": funnel(images), "requests": []}
     shown = table(Findings(found, readings())).html()
     assert [row[2]["main"] for row in shown["rows"]] == ["0/0", "0/0", "–"]
     assert [row[3]["main"] for row in shown["rows"]] == ["not estimable"] * 3
@@ -150,5 +163,5 @@ def test_refusals_are_a_limitation(results: dict[str, Any]) -> None:
         }
     )  # fmt: skip
     images = [i for i in manifest() if i.outcome != "made"]
-    said = limitations(LockedProtocol(protocol=protocol, generators=[]), images, Counter(), [], {"xray": 64}, [])
+    said = limitations(LockedProtocol(protocol=protocol, generators=[]), images, Counter(), [], [])
     assert "archive-gan refused 11 of 13 requests: readers met only what it was willing to make." in said

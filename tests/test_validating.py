@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from image_folder import images
 
+from lungeval.encryption import check_recipient
+from lungeval.errors import LungevalError
 from lungeval.validating import CHECKS, Report, validate
 
 DEMO = Path(__file__).parents[1] / "protocols" / "demo.yaml"
@@ -55,6 +57,23 @@ def test_a_sound_study_has_nothing_to_say(study: Path) -> None:
 def test_the_demo_is_valid() -> None:
     report = validate(DEMO, strict=True)
     assert (report.faults, report.warnings) == ([], [])
+
+
+def test_check_blinding(study: Path) -> None:
+    settings = "{accept: {bytes: why, combs: why, comb: why}, encrypt_to: age1nobody}"
+    found = said(study, validate(protocol(study, blinding=settings, set="{per_generator: 10, rejected: gone.csv}")))
+    assert [fault.split(": ", 1)[1] for fault in found] == [
+        "blinding.accept.bytes: a fact of files, which no reader may meet and nobody can accept; remove the line: the harmoniser makes it constant",
+        "blinding.accept.combs: the leak audit has no such fact that can be accepted; did you mean 'comb'?",
+        f"blinding.encrypt_to: {_not_a_recipient()}",
+        "set.rejected: there is no file gone.csv; correct the path, or remove the line",
+    ]
+
+
+def _not_a_recipient() -> str:
+    with pytest.raises(LungevalError) as fault:
+        check_recipient("age1nobody")
+    return f"{fault.value.what}; {fault.value.remedy}"
 
 
 def test_the_checks_are_the_ones_that_are_tested() -> None:

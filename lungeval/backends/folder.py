@@ -18,16 +18,23 @@ import numpy.typing as npt
 from lungeval.backends.base import Context, Item, Made
 from lungeval.backends.holdings import Entry, find_entries
 from lungeval.backends.metadata import keep_where, listed
+from lungeval.backends.stacks import stacked
 from lungeval.errors import LungevalError, did_you_mean, raise_all
 from lungeval.images import Picture, read
 from lungeval.images.arrays import from_array, load_array
+from lungeval.images.nifti import Levels
 from lungeval.images.picture import usable
+from lungeval.images.reading import read_stack
+from lungeval.images.voi import VOIS
 from lungeval.keys import content_key, draw_order, sha256_file, sha256_pixels
 from lungeval.protocol import Arm, Cell
 from lungeval.records import ANY_CONDITION, MODALITIES
 
-OPTIONS = ("bits", "condition", "modality")
-"""Settings under `options`: bits in use of all radiographs; condition and modality where the metadata give none."""
+CHOICES: dict[str, tuple[str, ...]] = {"series": ("stack", "slices"), "voi": VOIS, "levels": ("hu", "grey")}
+"""Options that take one of some words; the first of `series` and `voi` is their default."""
+OPTIONS = ("bits", "condition", "modality", *CHOICES)
+"""Settings under `options`: bits in use where files state none; condition and modality where the metadata give none; CT
+series as stacks or slice by slice; DICOM radiographs as their files want them shown; what numbers in NIfTI are."""
 
 
 class FolderBackend:
@@ -51,6 +58,9 @@ class FolderBackend:
             kept = keep_where([entry.values for entry in entries], context.arm.where, place=context.where)
             entries = [entry for entry, keep in zip(entries, kept, strict=True) if keep]
         _check_entries(entries)
+        if context.arm.options.get("series") != "slices":
+            entries, notices = stacked(entries)
+            self.notices += notices
         self._cells, notices = assign(entries, context.arm, place=context.where)
         self.notices += notices
         self._keyed: dict[tuple[str, str], dict[str, Entry]] = {}
@@ -82,7 +92,7 @@ class FolderBackend:
         """The images; one that cannot be used is `rejected` with the reason."""
         for item in items:
             try:
-                picture = self._with_bits(self._picture(item.payload))
+                picture = self._picture(item.payload)
                 yield Made(item, "made", picture.pixels, picture.bits, picture.offset)
             except LungevalError as error:
                 yield Made(item, "rejected", reason=error.what)
@@ -92,8 +102,9 @@ class FolderBackend:
         if slot not in self._keyed:
             keyed: dict[str, Entry] = {}
             for entry in self._cells.get(slot, []):
+                kind = "series" if entry.files else "file"
                 key = content_key(
-                    kind="file", sha256=self._sha256(entry), modality=cell.modality, condition=cell.condition
+                    kind=kind, sha256=self._sha256(entry), modality=cell.modality, condition=cell.condition
                 )
                 first = keyed.setdefault(key, entry)
                 if first is not entry:
@@ -110,19 +121,16 @@ class FolderBackend:
         )  # fmt: skip
 
     def _sha256(self, entry: Entry) -> str:
-        """SHA-256 of the file's bytes, or of one image of an .npz."""
+        """SHA-256 of the file's bytes, of those of a series' files in order, or of one image of an .npz."""
         slot = (entry.path, entry.index)
         if slot not in self._hashes:
-            if entry.index is None:
-                try:
-                    self._hashes[slot] = sha256_file(entry.path)
-                except OSError as error:
-                    raise LungevalError(
-                        "image", f"the file cannot be read: {error.strerror}", where=str(entry.path),
-                        remedy="check its permissions",
-                    ) from error  # fmt: skip
-            else:
+            if entry.index is not None:
                 self._hashes[slot] = sha256_pixels(self._slice(entry)[None])
+            elif entry.files:
+                slices = [_file_hash(path) for path in entry.files]
+                self._hashes[slot] = content_key(series=sorted(slices) if entry.fault else slices)
+            else:
+                self._hashes[slot] = _file_hash(entry.path)
         return self._hashes[slot]
 
     def _slice(self, entry: Entry) -> npt.NDArray[Any]:
@@ -135,11 +143,19 @@ class FolderBackend:
         return frame
 
     def _picture(self, entry: Entry) -> Picture:
-        return read(entry.path) if entry.index is None else usable(from_array(np.ascontiguousarray(self._slice(entry))))
+        if entry.fault:
+            raise LungevalError("image", entry.fault)
+        if entry.files and entry.header:
+            return read_stack(entry.files, entry.header.rows, entry.header.cols)
+        if entry.index is not None:
+            return self._with_bits(usable(from_array(np.ascontiguousarray(self._slice(entry)))))
+        options = self._context.arm.options
+        levels: Levels = options.get("levels") or ("hu" if entry.modality == "ct" else "grey")
+        return self._with_bits(read(entry.path, voi=options.get("voi", VOIS[0]), levels=levels))
 
     def _with_bits(self, picture: Picture) -> Picture:
-        """The picture with the depth that `options.bits` states."""
-        if self._bits is None or picture.offset is not None:
+        """The picture with the depth that `options.bits` states, where its file states none."""
+        if self._bits is None or picture.stated:
             return picture
         top = int(picture.pixels.max())
         if top >= 2**self._bits:
@@ -214,6 +230,15 @@ def _nothing_to_make(
     )  # fmt: skip
 
 
+def _file_hash(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise LungevalError(
+            "image", f"the file cannot be read: {error.strerror}", where=str(path), remedy="check its permissions"
+        ) from error
+
+
 def _root(context: Context) -> Path:
     if context.arm.path is None:
         raise LungevalError(
@@ -242,6 +267,8 @@ def _checked_options(context: Context) -> int | None:
             faults.append((f"options.condition: {value!r} is no word", "give a condition, such as covid_19"))
         elif name == "bits" and (type(value) is not int or not 8 <= value <= 16):
             faults.append((f"options.bits: {value!r}", "give a whole number from 8 to 16"))
+        elif name in CHOICES and value not in CHOICES[name]:
+            faults.append((f"options.{name}: {value!r}", f"choose {' or '.join(CHOICES[name])}"))
     raise_all([LungevalError("protocol", what, where=context.where, remedy=remedy) for what, remedy in faults])
     bits: int | None = options.get("bits")
     return bits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,9 @@ from lungeval.backends.metadata import (
 )
 from lungeval.errors import LungevalError
 from lungeval.images.arrays import array_shapes, image_array, load_array
-from lungeval.images.dicom import has_dicom_mark, read_header
-from lungeval.images.reading import KINDS, is_image
-
-DICOM_KINDS = (".dcm", ".dicom")
+from lungeval.images.headers import Header, read_header
+from lungeval.images.nifti import is_nifti
+from lungeval.images.reading import KINDS, is_dicom, is_image
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,12 @@ class Entry:
     """The array of an .npz that holds it."""
     index: int | None = None
     """Its number in that array."""
+    files: tuple[Path, ...] = ()
+    """The slices of a series that is one image, from head to foot."""
+    fault: str = ""
+    """Why a series makes no image."""
+    header: Header | None = field(default=None, repr=False)
+    """What a DICOM file says of itself."""
 
     @property
     def modality(self) -> str:
@@ -58,7 +63,7 @@ class Entry:
 
     @property
     def place(self) -> str:
-        """Where it lies on this machine."""
+        """Where it lies on this machine; of a series, its first slice."""
         return str(self.path) if self.index is None else f"{self.path}[{self.index}]"
 
 
@@ -75,6 +80,7 @@ def find_entries(root: Path, context: Context) -> tuple[list[Entry], list[str]]:
             "image", "no images found", where=str(root), remedy=f"kinds looked for: {', '.join(KINDS)}, and DICOM"
         )
     rows, where = _rows_of(root, base)
+    rows = _with_folders(rows, files)
     entries: list[Entry] = []
     for name in sorted(rows or files):
         row = rows.get(name)
@@ -84,6 +90,12 @@ def find_entries(root: Path, context: Context) -> tuple[list[Entry], list[str]]:
             entries += _expand(files.get(name, base / name), name, row.values, f"{where}:{row.line}", context)
     unlisted = sorted(set(files) - set(rows)) if rows else []
     notices = []
+    without = [entry for entry in entries if entry.header and not entry.header.image]
+    if without:
+        notices.append(f"{len(without)} DICOM files hold no image and are left out (first: {without[0].name})")
+        entries = [entry for entry in entries if not entry.header or entry.header.image]
+    if not entries:
+        raise LungevalError("image", "no images found", where=str(root), remedy="only reports, plans or directories")
     if unlisted:
         notices.append(f"{len(unlisted)} image files have no row in {NAME} and are left out (first: {unlisted[0]})")
     return entries, notices
@@ -116,10 +128,22 @@ def _rows_of(root: Path, base: Path) -> tuple[dict[str, Row], Path]:
     return {}, inside
 
 
+def _with_folders(rows: Mapping[str, Row], files: Mapping[str, Path]) -> dict[str, Row]:
+    """The rows, one that names a folder replaced by one for each image file in it that has no row of its own."""
+    found: dict[str, Row] = {}
+    for name, row in rows.items():
+        inside = [] if name in files else [file for file in files if file.startswith(f"{name}/")]
+        for file in inside or [name]:
+            if file == name or file not in rows:
+                found[file] = replace(row, file=file, values={**row.values, "file": file})
+    return found
+
+
 def _expand(path: Path, name: str, cells: Mapping[str, str], where: str, context: Context) -> list[Entry]:
     """One entry of a file, or all entries of an .npz."""
     if path.suffix.lower() != ".npz" or not path.is_file():
-        return [Entry(path, name, _said_of(path, name, cells, context), where)]
+        header = read_header(path) if is_dicom(path) else None
+        return [Entry(path, name, _said_of(path, name, cells, context, header), where, header=header)]
     try:
         array = image_array(path)
         shapes = array_shapes(path)
@@ -155,12 +179,15 @@ def _columns(path: Path, array: str, shapes: Mapping[str, tuple[int, ...]], coun
     return {**columns, "condition": labels.astype(np.str_)}
 
 
-def _said_of(path: Path, name: str, cells: Mapping[str, str], context: Context) -> dict[str, str]:
+def _said_of(
+    path: Path, name: str, cells: Mapping[str, str], context: Context, header: Header | None = None
+) -> dict[str, str]:
     """All cells of an image: its own, then those of `options`, a DICOM header, its sub-folders and `makes`."""
     said = {"file": name, **_from_folders(name)}
-    if path.suffix.lower() in (*DICOM_KINDS, "") or path.suffix[1:].isdigit():
-        said |= _from_header(path)
-        if _names_the_patient(said.get("condition", ""), said.get("patient", "")):
+    if header:
+        known = {"modality": header.modality, "patient": header.patient}
+        said |= {column: text for column, text in known.items() if text}
+        if _identifies(said.get("condition", ""), header):
             del said["condition"]
     for option in ("modality", "condition"):
         if option in context.arm.options:
@@ -169,7 +196,7 @@ def _said_of(path: Path, name: str, cells: Mapping[str, str], context: Context) 
     said |= cells
     if "modality" not in said:
         made = {entry.modality for entry in context.arm.makes}
-        said["modality"] = made.pop() if len(made) == 1 else "xray"
+        said["modality"] = made.pop() if len(made) == 1 else "ct" if is_nifti(path) else "xray"
     return said
 
 
@@ -185,14 +212,20 @@ def _from_folders(name: str) -> dict[str, str]:
     return said
 
 
-def _names_the_patient(folder: str, patient: str) -> bool:
-    """Whether a sub-folder's name is (part of) the patient's id: no condition, and not to be shown as one."""
-    word, whole = (re.sub(r"[^a-z0-9]", "", text.lower()) for text in (folder, patient))
-    return len(word) >= 3 and word in whole
+def _identifies(folder: str, header: Header) -> bool:
+    """Whether a sub-folder's name is taken from what identifies the patient or study: no condition, and never shown.
+
+    So it is where it is (part of) the patient's id, holds another id or date of the header, or is (part of) the name.
+    """
+    word = _plain(folder)
+    if len(word) < 3:
+        return False
+    names = {part for text in header.identifiers for part in re.split(r"[^a-z0-9]+", text.lower()) if "^" in text}
+    parts = set(re.split(r"[^a-z0-9]+", folder.lower())) - {""}
+    others = {_plain(text) for text in header.identifiers}
+    inside = any(word == other or (len(other) >= 6 and other in word) for other in others)
+    return inside or word in _plain(header.patient) or parts <= names
 
 
-def _from_header(path: Path) -> dict[str, str]:
-    if not path.is_file() or not (path.suffix.lower() in DICOM_KINDS or has_dicom_mark(path)):
-        return {}
-    header = read_header(path)
-    return {name: text for name, text in (("modality", header.modality), ("patient", header.patient)) if text}
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())

@@ -1,4 +1,4 @@
-"""Stage `blind` -> 1-blinded/, sealed/: select, harmonise, plan each reader's list, seal the key.
+"""Stage `blind` -> 1-blinded/, sealed/: survey, draw, harmonise, audit, plan each reader's list, seal the key.
 
 1-blinded/ is all that the server is given: opaque cases of one length, the readers' plans, hashes of their invite
 tokens and the words they are told. Truth, arms and everything that leads to them stay in 0-images/ and sealed/.
@@ -6,135 +6,158 @@ tokens and the words they are told. Truth, arms and everything that leads to the
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-from lungeval import images
-from lungeval.blinding.planning_lists import plan_reader
-from lungeval.blinding.selection import Selected, select
+from lungeval.blinding.cases import name_of, read_recipes, study_page, write_cases, write_invites, write_recipes
+from lungeval.blinding.gate import gate
+from lungeval.blinding.lists import list_plans, longer_plans
+from lungeval.blinding.planning_lists import ALGORITHM, Plans
+from lungeval.blinding.preview import preview as draw_preview
+from lungeval.blinding.rejections import rejected
+from lungeval.blinding.ribbon import ribbon_of
+from lungeval.blinding.selection import Drawn, draw_facts, funnel, select
 from lungeval.blinding.sizes import recipes
-from lungeval.files import write_atomic
-from lungeval.keys import sha256_pixels
+from lungeval.blinding.survey import survey
+from lungeval.errors import LungevalError
+from lungeval.exposure import met_before, obey, write_prints
+from lungeval.files import PRIVATE, write_atomic
 from lungeval.progress import Progress
 from lungeval.protocol import LockedProtocol
-from lungeval.records import PAGE_KINDS, REAL_ARM, Case, Modality, Presentation, rows_to_csv, to_json
+from lungeval.records import Case, Presentation, Survey, read_rows, rows_to_csv, to_json
 from lungeval.runs import Run
-from lungeval.seal import Secret, make_secret, seal_key
+from lungeval.seal import COMMITTED, Secret, make_secret, seal_key
+
+__all__ = ["blind", "extend_set", "preview", "ribbon_of"]
+
+EVIDENCE = ("sealed/blinding.json", "sealed/prints.csv")
+"""How the set came about: under the root, beside what the seal names itself."""
 
 
-def blind(run: Run, locked: LockedProtocol, progress: Progress, *, ribbon: str) -> None:
+def blind(run: Run, locked: LockedProtocol, folder: Path, progress: Progress, *, ribbon: str) -> None:
     """Make the blinded set of a run.
 
     Args:
         run: the run; 0-images/ is finished.
         locked: the protocol.
+        folder: the protocol's folder, where the table of rejected images is looked for.
         progress: where to say what is done.
         ribbon: what every page says of images and readers that are not real; empty where all are.
 
     Raises:
-        LungevalError: `design` where too few images are eligible, or a size asks for upsampling.
+        LungevalError: `design` where too few images are eligible, a size asks for upsampling, or a reader has met a
+            case and the protocol refuses that; `audit`, one for each fact by which real and fake can be told apart (a
+            rehearsal goes on).
     """
-    folder, secret, manifest = run.path("blind"), make_secret(run.folder), run.manifest()
-    recipe_of = recipes(manifest, locked.protocol)
-    selected = select(manifest, locked.protocol)
-    if folder.exists():
-        shutil.rmtree(folder)
-    by_id = {secret.case(f"{image.arm}:{image.key}"): image for image in selected}
-    cases: list[Case] = []
-    with progress.bar("cases", len(selected)) as advance:
-        for case in sorted(by_id):  # in order of opaque ids, so that not even times and places on disk tell arms
-            cases.append(_write_case(run, case, by_id[case], recipe_of[by_id[case].modality], secret))
-            advance(1)
-    plans = _plans(locked, cases, secret)
-    write_atomic(folder / "plan.csv", rows_to_csv(Presentation, plans))
-    _write_listing(run, cases)
-    shapes = {m: {"frames": 1, "rows": r.size, "cols": r.size} for m, r in recipe_of.items()}
-    write_atomic(folder / "study.json", to_json(study_page(locked, cases, secret, shapes, ribbon)))
-    tokens = "".join(f"{r.id},{secret.token(r.id)}\n" for r in locked.protocol.readers if r.kind in PAGE_KINDS)
-    write_atomic(run.folder / "sealed" / "invites.csv", "reader,token\n" + tokens)
-    root = seal_key(run.folder, cases)
+    secret, manifest = make_secret(run.folder), run.manifest()
+    people = rejected(locked.protocol, folder, manifest, run.path("generate") / PRIVATE)
+    surveys = {(row.arm, row.key): row for row in survey(run, locked, manifest, progress, rejected=people)}
+    eligible = [image for image in manifest if image.outcome == "made" and surveys[image.arm, image.key].eligible]
+    recipe_of = recipes(eligible, surveys, locked.protocol, run)
+    drawn = select(manifest, surveys, locked.protocol)
+    if run.path("blind").exists():
+        shutil.rmtree(run.path("blind"))
+    write_recipes(run, recipe_of)
+    write_atomic(run.folder / "sealed" / "survey.csv", rows_to_csv(Survey, surveys.values()), mode=0o600)
+    plans = list_plans(locked.protocol, drawn)
+    _write_set(run, locked, drawn, plans, secret, progress, ribbon=ribbon)
+
+
+def preview(run: Run, locked: LockedProtocol, folder: Path, out: Path, progress: Progress) -> Path:
+    """Draw a sheet of images before and after the harmoniser; nothing is drawn for readers, sealed or changed."""
+    people = rejected(locked.protocol, folder, run.manifest(), run.path("generate") / PRIVATE)
+    return draw_preview(run, locked, out, progress, rejected=people)
+
+
+def extend_set(run: Run, after: LockedProtocol, progress: Progress, *, ribbon: str) -> str:
+    """Add the cases and readers of an amended protocol to a blinded set; returns the new root.
+
+    The images that were drawn stay drawn, the lists that were planned stay as they are: new cases come in a last block.
+
+    Args:
+        run: the run; its lock is the amended protocol's.
+        after: the amended protocol.
+        progress: where to say what is done.
+        ribbon: as for `blind`.
+
+    Raises:
+        LungevalError: as `blind`.
+    """
+    secret, manifest = make_secret(run.folder), run.manifest()
+    surveys = {(row.arm, row.key): row for row in read_rows(Survey, run.folder / "sealed" / "survey.csv")}
+    before = run.plan()
+    practised = {slot.case for slot in before if slot.kind == "practice"}
+    planned = {slot.case for slot in before} - practised
+    shown = [image for image in manifest if secret.case(name_of(image)) in planned]
+    practice = [image for image in manifest if secret.case(name_of(image)) in practised]
+    drawn = select(manifest, surveys, after.protocol, before=Drawn(shown, practice))
+    plans = longer_plans(after.protocol, drawn, before, secret)
+    run.reopen("blind")
+    return _write_set(run, after, drawn, plans, secret, progress, ribbon=ribbon)
+
+
+def _write_set(
+    run: Run, locked: LockedProtocol, drawn: Drawn, plans: Plans, secret: Secret, progress: Progress, *, ribbon: str
+) -> str:
+    """Cases, plans and evidence to 1-blinded/ and sealed/; audited, sealed; returns the root."""
+    folder, sealed, recipe_of = run.path("blind"), run.folder / "sealed", read_recipes(run)
+    image_of = {secret.case(name_of(image)): image for image in (*drawn.shown, *drawn.practice)}
+    cases = write_cases(run, image_of, recipe_of, secret, progress)
+    practice = {secret.case(name_of(image)) for image in drawn.practice}
+    shown = [case for case in cases if case.case not in practice]
+    write_atomic(folder / "plan.csv", rows_to_csv(Presentation, _presentations(locked, plans, secret)))
+    page = study_page(locked, shown, secret, recipe_of, ribbon)
+    write_atomic(folder / "study.json", to_json(page))
+    write_invites(run, locked, secret)
+    _audit(run, locked, shown, page["shapes"], progress)
+    prints = write_prints(run, image_of, progress)
+    lists: dict[str, list[str]] = defaultdict(list)
+    for reader, slots in plans.lists.items():
+        lists[reader] = [secret.case(slot.name) for slot in slots]
+    exposures = met_before(run, locked, lists, prints)
+    notes = [*plans.notes, *obey(exposures, locked)]
+    surveys = {(row.arm, row.key): row for row in read_rows(Survey, sealed / "survey.csv")}
+    facts = {
+        "schema": 1,
+        "funnel": funnel(run.manifest(), surveys, drawn),
+        "draw": draw_facts(drawn, locked.protocol),
+        "plan": {"algorithm": ALGORITHM, **locked.protocol.plan.model_dump(exclude_none=True), "notes": plans.notes},
+        "practice": len(practice),
+        "exposures": [asdict(exposure) for exposure in exposures],
+    }
+    write_atomic(sealed / "blinding.json", to_json(facts), mode=0o600)
+    for note in notes:
+        progress.say(f"  plan: {note}")
+    root = seal_key(run.folder, cases, files=(*COMMITTED, *EVIDENCE))
     run.event("sealed", root=root, cases=len(cases))
     run.finish("blind")
-    progress.say(f"  sealed: {len(cases)} cases, commitment {root}")
+    run.encrypt_key(locked.protocol.blinding.encrypt_to)
+    progress.say(f"  sealed: {len(cases)} cases, root {root}")
+    return root
 
 
-def _write_case(run: Run, case: str, image: Selected, recipe: images.Recipe, secret: Secret) -> Case:
-    pixels = images.load(run.path("generate") / image.file)
-    shown = images.harmonise(pixels, image.bits, image.offset, recipe)
-    path = run.path("blind") / "cases" / f"{case}.raw"
-    write_atomic(path, shown.tobytes())
-    os.utime(path, (0, 0))
-    return Case(
-        case=case, truth="real" if image.arm == REAL_ARM else "fake", arm=image.arm, modality=image.modality,
-        condition=image.condition, cluster=image.cluster, key=image.key, sha256=sha256_pixels(shown),
-        nonce=secret.nonce(f"{image.arm}:{image.key}"),
-    )  # fmt: skip
+def _audit(run: Run, locked: LockedProtocol, shown: Sequence[Case], shapes: Any, progress: Progress) -> None:
+    """The gate; what stops a study is only told in a rehearsal."""
+    try:
+        gate(run, locked, shown, run.manifest(), shapes, progress, out=run.folder / "sealed")
+    except LungevalError as stopped:
+        if not locked.rehearsal:
+            raise
+        for fault in stopped.faults():
+            progress.say(f"  would stop the study: {fault}")
 
 
-def _write_listing(run: Run, cases: list[Case]) -> None:
-    lines = [f"{case.case},{case.modality},{case.sha256}" for case in sorted(cases, key=lambda case: case.case)]
-    write_atomic(run.path("blind") / "cases.csv", "\n".join(["case,modality,sha256", *lines]) + "\n")
-
-
-def _plans(locked: LockedProtocol, cases: list[Case], secret: Secret) -> list[Presentation]:
-    by_name = {f"{case.arm}:{case.key}": case.case for case in cases}
-    rows: list[Presentation] = []
-    for reader in locked.protocol.readers:
-        repeats = 0.0 if reader.labels is not None else locked.protocol.set.repeats
-        slots = plan_reader(sorted(by_name), repeats, locked.protocol.seed, reader.id)
-        for position, (name, kind) in enumerate(slots, start=1):
-            rows.append(
-                Presentation(
-                    presentation=secret.presentation(reader.id, position),
-                    reader=reader.id,
-                    position=position,
-                    case=by_name[name],
-                    kind=kind,
-                )
-            )
-    return rows
-
-
-def study_page(
-    locked: LockedProtocol,
-    cases: list[Case],
-    secret: Secret,
-    shapes: Mapping[Modality, Mapping[str, int]],
-    ribbon: str,
-) -> dict[str, object]:
-    """The reader-facing part of the protocol: no arm, no count by truth unless the protocol tells it."""
-    protocol = locked.protocol
-    told = None
-    if protocol.blinding.prevalence == "told":
-        fakes = sum(case.truth == "fake" for case in cases)
-        told = f"{100 * fakes / len(cases):.0f}% of the images were made by a computer program."
-    labels = ["real", "unsure", "fake"] if protocol.answers.unsure else ["real", "fake"]
-    return {
-        "schema": 1,
-        "title": protocol.reading.title,
-        "instructions": protocol.reading.instructions,
-        "consent": protocol.reading.consent,
-        "prevalence": told,
-        "ribbon": ribbon,
-        "answers": {"labels": labels, "confidence": protocol.answers.confidence},
-        "shapes": shapes,
-        "readers": [
-            {"id": r.id, "kind": r.kind, "token_sha256": hashlib.sha256(secret.token(r.id).encode()).hexdigest()}
-            for r in protocol.readers
-        ],
-    }
-
-
-def ribbon_of(locked: LockedProtocol, stand_in_arms: list[str]) -> str:
-    """What every page says of images that were drawn and readers who are programs; empty where all is real.
-
-    Readers see it, too, so it names neither arms nor readers.
-    """
-    kinds = {reader.kind for reader in locked.protocol.readers}
-    parts = ["phantom images"] if stand_in_arms else []
-    parts += [f"{kind} readers" for kind in ("simulated", "scripted") if kind in kinds]
-    if not parts:
-        return ""
-    return ("Rehearsal: " if locked.rehearsal else "Not a clinical result: ") + ", ".join(parts)
+def _presentations(locked: LockedProtocol, plans: Plans, secret: Secret) -> list[Presentation]:
+    """The rows of plan.csv, readers in the protocol's order."""
+    return [
+        Presentation(
+            presentation=secret.presentation(reader.id, position), reader=reader.id, position=position,
+            case=secret.case(slot.name), kind=slot.kind, block=slot.block,
+        )
+        for reader in locked.protocol.readers
+        for position, slot in enumerate(plans.lists[reader.id], start=1)
+    ]  # fmt: skip

@@ -1,72 +1,39 @@
-"""DICOM: CT as Hounsfield units, radiographs as stored levels with larger = brighter; no display window applied.
+"""DICOM: CT as Hounsfield units; radiographs with larger = brighter, as their file wants them shown, or as stored.
 
 A CT's levels are HU + 32768 (so every 16-bit HU fits and nothing is clipped); the harmoniser's declared window turns
-them into grey. Radiographs (CR, DX, ...) keep their stored levels over the full range of BitsStored, MONOCHROME1
-inverted; neither a VOI window nor a presentation look-up table is applied, as that choice differs from maker to maker.
+them into grey, whatever window the file names. Radiographs (CR, DX, ...) are shown through the look-up tables and the
+window of their file (`voi.py`), or, on request, keep their stored levels over the full range of BitsStored.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lungeval.images.picture import Picture, canonical, check_size, fault, luma
+from lungeval.images.headers import has_dicom_mark, is_ct, numbers, read_header
+from lungeval.images.picture import HU_OFFSET, Picture, canonical, check_size, fault, hounsfield, luma
+from lungeval.images.series import order_of
+from lungeval.images.voi import Voi, falls, is_inverse, shown
 
-HU_OFFSET = 32768
-"""HU = level - HU_OFFSET."""
-CT_IMAGE = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
-"""SOP classes: CT, enhanced CT and legacy converted enhanced CT image storage."""
-PREAMBLE = 128
+__all__ = ["HU_OFFSET", "has_dicom_mark", "read_dicom", "read_header"]
 
-
-@dataclass(frozen=True)
-class Header:
-    """What a DICOM file says of itself."""
-
-    modality: str
-    """xray, ct, or empty where it is neither."""
-    patient: str
-    """PatientID, or empty."""
+COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
 
 
-def has_dicom_mark(path: Path) -> bool:
-    """Whether the file carries DICOM's mark behind its preamble."""
-    with path.open("rb") as handle:
-        return handle.read(PREAMBLE + 4)[PREAMBLE:] == b"DICM"
+def read_dicom(path: Path, *, voi: Voi = "file") -> Picture:
+    """A DICOM image, single or multi-frame; frames of a multi-frame CT from head to foot where it says where they lie.
 
-
-def read_header(path: Path) -> Header:
-    """Modality and patient of a DICOM file; empty where they are not given or the file is damaged."""
-    import warnings
-
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality", "PatientID", "SOPClassUID"])
-            modality = "ct" if is_ct(ds) else "xray" if str(ds.get("Modality", "")) in ("CR", "DX", "RG") else ""
-            return Header(modality, str(ds.get("PatientID", "") or "").strip())
-    except (InvalidDicomError, OSError, ValueError, EOFError, KeyError, AttributeError):
-        return Header("", "")  # `read` reports the damage, image by image
-
-
-def is_ct(ds: Any) -> bool:
-    """Whether a data set is a CT image."""
-    return str(ds.get("Modality", "")) == "CT" or str(ds.get("SOPClassUID", "")) in CT_IMAGE
-
-
-def read_dicom(path: Path) -> Picture:
-    """A DICOM image, single or multi-frame.
+    Args:
+        path: the file.
+        voi: of radiographs: apply the file's look-up tables and window (`file`), or nothing (`none`).
 
     Raises:
         LungevalError: `image` for a file without pixels, a compression that cannot be decoded here (named), levels that
-            are neither grey nor RGB, or Hounsfield units outside -32768 .. 32767.
+            are neither grey nor RGB, a look-up table or window that cannot be applied, or Hounsfield units outside
+            -32768 .. 32767. No word of it holds a value of an identifying tag.
     """
     import pydicom
     from pydicom.errors import InvalidDicomError
@@ -79,26 +46,34 @@ def read_dicom(path: Path) -> Picture:
         raise fault("the DICOM file holds no image", remedy="leave reports, plans and directories out")
     check_size(int(ds.get("NumberOfFrames", 1) or 1), int(ds.Rows), int(ds.Columns))
     stored = _grey(ds, _decoded(ds))
-    if is_ct(ds):
-        return _hounsfield(ds, stored)
-    return _radiograph(ds, stored)
+    return _ct(ds, stored) if is_ct(ds) else _radiograph(ds, stored, voi)
 
 
 def _decoded(ds: Any) -> npt.NDArray[Any]:
     """Stored values: frames x rows x cols (x 3)."""
     from pydicom.pixels import get_decoder, pixel_array
-    from pydicom.uid import ImplicitVRLittleEndian
+    from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
     ds.ensure_file_meta()
     syntax = ds.file_meta.get("TransferSyntaxUID")
     if syntax is None:  # files of the time before Part 10 have none: DICOM's default applies
         ds.file_meta.TransferSyntaxUID = syntax = ImplicitVRLittleEndian
-    if syntax.is_encapsulated and not _decodable(get_decoder, syntax):
+    if not syntax.is_transfer_syntax or (syntax.is_encapsulated and not _decodable(get_decoder, syntax)):
+        known = f"{syntax.name} ({syntax})" if syntax.is_transfer_syntax else "a syntax that DICOM does not know"
         raise fault(
-            f"the DICOM image is compressed as {syntax.name} ({syntax}), for which no decoder is installed",
-            remedy="pip install 'pylibjpeg[all]', or decompress it first (gdcmconv --raw, dcmdjpeg)",
+            f"the DICOM image is compressed as {known}, for which no decoder is installed",
+            remedy="pip install 'lungeval[dicom]', or decompress it first (gdcmconv --raw, dcmdjpeg)",
         )
-    array = np.asarray(pixel_array(ds))
+    bits, high = int(ds.BitsStored), int(ds.get("HighBit", ds.BitsStored - 1))
+    above = high + 1 - bits  # unused bits under the lowest one: an old way to store 12 bits at the top of 16
+    if not 0 <= above <= int(ds.BitsAllocated) - bits:
+        raise fault(f"HighBit {high} does not fit {bits} bits stored")
+    if above:
+        ds.BitsStored = high + 1
+    # Of damaged RLE data pylibjpeg's decoder says so in a way that passes for an interruption; pydicom's own does not.
+    array = np.asarray(pixel_array(ds, decoding_plugin="pydicom" if syntax == RLELossless else ""))
+    if above:
+        ds.BitsStored, array = bits, array >> above
     colour = int(ds.get("SamplesPerPixel", 1)) > 1
     return array if array.ndim == (4 if colour else 3) else array[None]
 
@@ -119,52 +94,76 @@ def _grey(ds: Any, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         from pydicom.pixels import apply_color_lut
 
         array = apply_color_lut(array, ds)
-        interpretation = "RGB"
-    if array.shape[-1] == 3 and array.dtype in (np.dtype(np.uint8), np.dtype(np.uint16)):
+    if interpretation in COLOURS and array.shape[-1] == 3 and array.dtype in (np.dtype(np.uint8), np.dtype(np.uint16)):
         return luma(array)  # pydicom has turned YBR into RGB
-    raise fault(f"the DICOM image has colours of kind {interpretation}", remedy="export it as MONOCHROME2")
+    kind = f"of kind {interpretation}" if interpretation in COLOURS else "of an unknown kind"
+    raise fault(f"the DICOM image has colours {kind}", remedy="export it as MONOCHROME2")
 
 
-def _hounsfield(ds: Any, stored: npt.NDArray[Any]) -> Picture:
-    """HU = slope x stored + intercept, rounded half to even, kept as HU + 32768."""
-    slope, intercept = _rescale(ds)
-    hu = np.rint(stored.astype(np.float64) * slope + intercept)
-    low, high = float(hu.min()), float(hu.max())
-    if low < -HU_OFFSET or high > HU_OFFSET - 1:
-        raise fault(
-            f"Hounsfield units {low:.0f} .. {high:.0f} do not fit -32768 .. 32767",
-            remedy="check RescaleSlope and RescaleIntercept",
-        )
-    return Picture(canonical((hu + HU_OFFSET).astype(np.uint16)), 16, HU_OFFSET)
+def _ct(ds: Any, stored: npt.NDArray[Any]) -> Picture:
+    """HU = slope x stored + intercept, frame by frame, from head to foot."""
+    pixels = np.empty(stored.shape, np.uint16)
+    for index, frame in enumerate(stored):
+        slope, intercept = _rescale(ds, index)
+        pixels[index] = hounsfield(frame.astype(np.float64) * slope + intercept)
+    order = _frame_order(ds, len(stored))
+    return Picture(canonical(pixels[order] if order else pixels), 16, HU_OFFSET, stated=True)
 
 
-def _rescale(ds: Any) -> tuple[float, float]:
-    """Slope and intercept, of the data set or (enhanced CT) of its shared functional group."""
-    source = ds
-    if "RescaleSlope" not in ds:
-        groups = list(ds.get("SharedFunctionalGroupsSequence", []) or [])
-        inner = [t for g in groups for t in (g.get("PixelValueTransformationSequence", []) or [])]
-        if not inner:
-            raise fault("a CT without RescaleSlope and RescaleIntercept", remedy="its levels are not Hounsfield units")
-        source = inner[0]
+def _rescale(ds: Any, index: int) -> tuple[float, float]:
+    """Slope and intercept of a frame: of the data set or (enhanced CT) of its own or the shared functional group."""
+    source = ds if "RescaleSlope" in ds else _group(ds, index, "PixelValueTransformationSequence")
+    if source is None or "RescaleSlope" not in source or "RescaleIntercept" not in source:
+        raise fault("a CT without RescaleSlope and RescaleIntercept", remedy="its levels are not Hounsfield units")
     slope, intercept = float(source.RescaleSlope), float(source.RescaleIntercept)
     if not np.isfinite([slope, intercept]).all() or slope <= 0:
-        raise fault(f"RescaleSlope {slope} and RescaleIntercept {intercept} make no Hounsfield units")
+        raise fault("RescaleSlope and RescaleIntercept make no Hounsfield units", remedy="the slope must be above 0")
     return slope, intercept
 
 
-def _radiograph(ds: Any, stored: npt.NDArray[Any]) -> Picture:
-    """Levels 0 .. 2**BitsStored - 1, larger = brighter."""
+def _frame_order(ds: Any, frames: int) -> list[int] | None:
+    """Frames from head to foot, or None where the file does not say where each of them lies."""
+    if frames == 1:
+        return None
+    places, directions = [], []
+    for index in range(frames):
+        place, plane = (_group(ds, index, f"Plane{name}Sequence") for name in ("Position", "Orientation"))
+        position = numbers(place.get("ImagePositionPatient"), 3) if place is not None else None
+        orientation = numbers(plane.get("ImageOrientationPatient"), 6) if plane is not None else None
+        if position is None or orientation is None:
+            return None
+        places.append(position)
+        directions.append(orientation)
+    return order_of(places, directions, "frames")[0]
+
+
+def _group(ds: Any, index: int, name: str) -> Any:
+    """The item of a frame's functional group, its own before the shared one; None where neither is there."""
+    own = list(ds.get("PerFrameFunctionalGroupsSequence", []) or [])
+    groups = [*own[index : index + 1], *(ds.get("SharedFunctionalGroupsSequence", []) or [])]
+    return next((item for group in groups for item in (group.get(name, []) or [])), None)
+
+
+def _radiograph(ds: Any, stored: npt.NDArray[Any], voi: Voi) -> Picture:
+    """Levels with larger = brighter: as the file wants them shown, else 0 .. 2**BitsStored - 1."""
     bits = int(ds.get("BitsStored", 16)) if stored.dtype.itemsize > 1 else 8
     if not 8 <= bits <= 16:
         raise fault(f"the DICOM image stores {bits} bits a level", remedy="8 to 16 are read")
-    levels = stored.astype(np.int64)
-    if int(ds.get("PixelRepresentation", 0)) == 1 and stored.dtype.kind == "i":
-        levels += 2 ** (bits - 1)
+    inverse, levels = is_inverse(ds, voi=voi), None
+    if voi == "file" and stored.dtype.kind in "ui" and int(ds.get("SamplesPerPixel", 1)) == 1:
+        displayed = shown(ds, stored)
+        if displayed is not None:
+            levels, bits = displayed[0].astype(np.int64), displayed[1]
+        elif falls(ds):
+            inverse = not inverse
+    if levels is None:
+        levels = stored.astype(np.int64)
+        if int(ds.get("PixelRepresentation", 0)) == 1 and stored.dtype.kind == "i":
+            levels += 2 ** (bits - 1)
     top = 2**bits - 1
     low, high = int(levels.min()), int(levels.max())
     if low < 0 or high > top:
         raise fault(f"levels {low} .. {high} do not fit the {bits} bits that the DICOM file declares")
-    if str(ds.get("PhotometricInterpretation", "")) == "MONOCHROME1":
+    if inverse:
         levels = top - levels
-    return Picture(canonical(levels.astype(np.uint8 if bits == 8 else np.uint16)), bits)
+    return Picture(canonical(levels.astype(np.uint8 if bits == 8 else np.uint16)), bits, stated=True)

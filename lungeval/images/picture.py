@@ -23,6 +23,10 @@ BIT_DEPTHS = (8, 10, 12, 14, 16)
 """Depths that detectors have: what a 16-bit container without a stated depth is taken for."""
 
 
+HU_OFFSET = 32768
+"""HU = level - HU_OFFSET."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """One image as read."""
@@ -33,6 +37,8 @@ class Picture:
     """Bits in use, 8 to 16: levels lie in 0 .. 2**bits - 1."""
     offset: int | None = None
     """HU = level - offset where levels are Hounsfield units; None elsewhere."""
+    stated: bool = False
+    """Whether the file says itself how many bits are in use (DICOM), so that no guess and no option is needed."""
 
 
 def fault(what: str, *, remedy: str = "") -> LungevalError:
@@ -137,6 +143,24 @@ def canonical(array: npt.NDArray[Any]) -> Pixels:
             raise fault(f"levels {low} .. {high} do not fit 0 .. 65535", remedy="store unsigned 8- or 16-bit levels")
         array = array.astype(np.uint16)
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
+
+
+def hounsfield(hu: npt.NDArray[np.float64]) -> npt.NDArray[np.uint16]:
+    """Hounsfield units as levels: rounded half to even, plus `HU_OFFSET`.
+
+    Raises:
+        LungevalError: `image` for NaN, infinity, or units outside -32768 .. 32767.
+    """
+    if not np.isfinite(hu).all():
+        raise fault("the image contains NaN or infinite levels", remedy="set them to -1024 (air)")
+    rounded = np.rint(hu)
+    low, high = float(rounded.min()), float(rounded.max())
+    if low < -HU_OFFSET or high > HU_OFFSET - 1:
+        raise fault(
+            f"Hounsfield units {low:.0f} .. {high:.0f} do not fit -32768 .. 32767",
+            remedy="check RescaleSlope and RescaleIntercept (NIfTI: scl_slope, scl_inter)",
+        )
+    return (rounded + HU_OFFSET).astype(np.uint16)
 
 
 def usable(picture: Picture) -> Picture:

@@ -32,7 +32,7 @@ def read_raster(path: Path) -> Picture:
         raise fault("the image is too large: Pillow counts a decompression bomb", remedy="scale it down") from None
     except UnidentifiedImageError:
         raise fault(
-            "not an image, or damaged at its start", remedy="kinds read: PNG, JPEG, WebP, TIFF, DICOM, npz"
+            "not an image, or damaged at its start", remedy="kinds read: PNG, JPEG, WebP, TIFF, DICOM, NIfTI, npz"
         ) from None
     pixels = canonical(grey)
     return Picture(pixels, bits_needed(pixels))

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,7 +20,8 @@ from lungeval.keys import sha256_pixels
 from lungeval.records import PAGE_KINDS, Label, Presentation, ReaderKind, read_rows
 
 MEMORY_BYTES = 256 * 2**20
-"""Studies up to this size are served from memory, so that no picture comes faster for having been read before."""
+"""Studies up to this size are served from memory, larger ones (stacks of slices) from disk, all of their cases alike;
+each time anew, so that in neither a picture comes faster for having been read before."""
 
 
 class _Part(BaseModel):
@@ -94,7 +96,7 @@ class Blinded:
         study: its study.json.
         plans: reader -> presentations, by position.
         shapes: case -> its shape.
-        held: case -> its bytes, for a study of up to `MEMORY_BYTES`; empty for a larger one.
+        held: case -> its bytes, for a study of up to `MEMORY_BYTES` in all; empty for a larger one.
     """
 
     folder: Path
@@ -130,7 +132,7 @@ class Blinded:
 
     def pixels(self, case: str) -> bytes:
         """A case's bytes: uint8, frames x rows x cols, C order."""
-        return self.held.get(case) or _raw(self.folder, case).read_bytes()
+        return self.held.get(case) or _read_anew(_raw(self.folder, case))
 
     def guest(self, token: str) -> Seat | None:
         """Whose invite a token is; every seat is compared, in constant time each. Readers without a page have none."""
@@ -164,6 +166,8 @@ def _cases(folder: Path, study: Study) -> tuple[dict[str, Shape], dict[str, byte
     faults: list[LungevalError] = []
     with (folder / "cases.csv").open(newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
+    lengths = {modality: shape.length for modality, shape in study.shapes.items()}
+    hold = sum(lengths.get(row["modality"], 0) for row in rows) <= MEMORY_BYTES
     for line, row in enumerate(rows, start=2):
         case, shape, raw = row["case"], study.shapes.get(row["modality"]), _raw(folder, row["case"])
         if shape is None:
@@ -173,14 +177,23 @@ def _cases(folder: Path, study: Study) -> tuple[dict[str, Shape], dict[str, byte
             faults.append(_changed(f"should be there with {shape.length} bytes", str(raw)))
         else:
             shapes[case] = shape
-            pixels = raw.read_bytes()
+            pixels = _read_anew(raw)
             levels = np.frombuffer(pixels, np.uint8).reshape(shape.frames, shape.rows, shape.cols)
             if sha256_pixels(levels) != row["sha256"]:
                 faults.append(_changed("the pixels are not those that were sealed", str(raw)))
-            if len(rows) * shape.length <= MEMORY_BYTES:
+            if hold:
                 held[case] = pixels
     raise_all(faults)
     return shapes, held
+
+
+def _read_anew(path: Path) -> bytes:
+    """A file's bytes; the system is asked to forget them afterwards, so that the next reading takes as long."""
+    with path.open("rb") as handle:
+        content = handle.read()
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return content
 
 
 def _raw(folder: Path, case: str) -> Path:

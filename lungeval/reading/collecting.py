@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import csv
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lungeval.errors import LungevalError, raise_all
+from lungeval.exposure import record
 from lungeval.files import write_atomic
 from lungeval.progress import Progress
 from lungeval.protocol import LockedProtocol
@@ -85,15 +87,22 @@ def close_reader(run: Run, locked: LockedProtocol, reader: str, reason: str) -> 
 
 def standings(run: Run, locked: LockedProtocol) -> list[Standing]:
     """How far every reader is, in the protocol's order."""
-    plan, closed = run.plan(), closed_readers(run.path("read"))
+    return _standings(run, [(reader.id, reader.kind) for reader in locked.protocol.readers])
+
+
+def page_standings(run: Run) -> list[Standing]:
+    """How far every reader who comes to the page is, as 1-blinded/ and the store alone tell."""
+    seats = [(seat["id"], seat["kind"]) for seat in run.study()["readers"]]
+    return _standings(run, [(name, kind) for name, kind in seats if kind in PAGE_KINDS])
+
+
+def _standings(run: Run, readers: list[tuple[str, ReaderKind]]) -> list[Standing]:
+    planned, closed = Counter(slot.reader for slot in run.plan()), closed_readers(run.path("read"))
     counts: dict[str, int] = {}
     if store_path(run).is_file():
         with Store.open(store_path(run)) as store:
             counts = store.counts()
-    return [
-        Standing(r.id, r.kind, counts.get(r.id, 0), sum(slot.reader == r.id for slot in plan), closed.get(r.id))
-        for r in locked.protocol.readers
-    ]
+    return [Standing(name, kind, counts.get(name, 0), planned[name], closed.get(name)) for name, kind in readers]
 
 
 def collect(run: Run, locked: LockedProtocol, folder: Path, progress: Progress, address: Address | None) -> None:
@@ -110,17 +119,26 @@ def collect(run: Run, locked: LockedProtocol, folder: Path, progress: Progress, 
         LungevalError: `incomplete` where readings are missing that nothing here can bring.
     """
     run.path("read").mkdir(parents=True, exist_ok=True)
-    with Store.open(store_path(run)) as store:
-        read_simulated(run, locked, store)
-        read_imported(run, locked, store, folder)
-    waiting = [s for s in standings(run, locked) if s.open and s.kind in PAGE_KINDS]
-    if waiting and address is not None:
-        _serve(run, locked, progress, address)
+    try:
+        with Store.open(store_path(run)) as store:
+            read_simulated(run, locked, store)
+            read_imported(run, locked, store, folder)
+        waiting = [s for s in standings(run, locked) if s.open and s.kind in PAGE_KINDS]
+        if waiting and address is not None:
+            serve(run, progress, address)
+    finally:
+        note(run, locked)
     refuse_missing(run, locked)
+
+
+def note(run: Run, locked: LockedProtocol) -> None:
+    """Note where every reader's chain stands, in the run's log, and who has met which image, in the exposure ledger."""
     with Store.open(store_path(run)) as store:
         heads = {reader: list(head) for reader, head in store.heads().items()}
-    if run.last_event("read").get("heads") != heads:
+        readings = store.readings()
+    if run.last_event("read").get("heads", {}) != heads:
         run.event("read", heads=heads)
+    record(run, locked, readings)
 
 
 def refuse_missing(run: Run, locked: LockedProtocol) -> None:
@@ -182,7 +200,12 @@ def invites(run: Run) -> dict[str, str]:
         return {row["reader"]: row["token"] for row in csv.DictReader(handle)}
 
 
-def _serve(run: Run, locked: LockedProtocol, progress: Progress, address: Address) -> None:
+def serve(run: Run, progress: Progress, address: Address) -> None:
+    """Serve the page until every reader who comes to it is done; nothing but 1-blinded/ and the store is needed.
+
+    Raises:
+        LungevalError: `failed` where the server stopped by itself; the server's own, see `Room.start`.
+    """
     with Room() as room:
         room.start(
             run.path("blind"),
@@ -191,31 +214,30 @@ def _serve(run: Run, locked: LockedProtocol, progress: Progress, address: Addres
             port=address.port,
             public_url=address.public_url or "",
         )
-        now = standings(run, locked)
-        waiting = {s.reader for s in now if s.open and s.kind in PAGE_KINDS}
+        now = page_standings(run)
+        waiting = {s.reader for s in now if s.open}
         links = room.links({reader: token for reader, token in invites(run).items() if reader in waiting})
-        progress.say("The reading room is open. Send each reader their own link; it lets them come back, too:")
+        if links:
+            progress.say("The reading room is open. Send each reader their own link; it lets them come back, too:")
+        else:
+            progress.tell(f"The reading room is open at {room.url} (the study's owner has the readers' links).")
         for reader, link in links.items():
             progress.tell(f"  {reader}: {link}")
-        if not links:
-            progress.say(f"  (the links are with the study's owner; the page is at {room.url})")
         progress.say("Stop with Ctrl-C at any time; the same command goes on where readers are.")
         told: dict[str, int] = {}
-        while any(s.open and s.kind in PAGE_KINDS for s in now):
+        while any(s.open for s in now):
             if not room.alive():
                 raise LungevalError(
                     "failed", "the page's server stopped", remedy="run the same command again; every answer is kept"
                 )
             _tell(now, told, progress)
             time.sleep(0.5)
-            now = standings(run, locked)
+            now = page_standings(run)
         _tell(now, told, progress)
 
 
 def _tell(now: list[Standing], told: dict[str, int], progress: Progress) -> None:
     for standing in now:
-        if standing.kind not in PAGE_KINDS:
-            continue
         tenth = 10 * standing.answered // max(standing.planned, 1)
         if told.get(standing.reader) != tenth:
             told[standing.reader] = tenth

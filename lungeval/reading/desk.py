@@ -46,14 +46,26 @@ class Desk:
         }
 
     def progress(self, reader: str) -> dict[str, Any]:
-        """How far the reader is, the open presentation, and the one after it (for the page to fetch ahead)."""
-        left = self._left(reader)
-        total = len(self._blinded.plans[reader])
+        """How far the reader is, the open presentation, and the one after it (for the page to fetch ahead).
+
+        Practice is counted by itself. Blocks are numbered in the order in which this reader meets them, so that their
+        numbers say nothing of the order that others have; a repeat looks like any other presentation.
+        """
+        plan, left = self._blinded.plans[reader], self._left(reader)
         ahead = left if self._may_read(reader) else []
+        practice = [slot for slot in plan if slot.kind == "practice"]
+        practised = len(practice) - sum(slot.kind == "practice" for slot in left)
+        blocks = list(dict.fromkeys(slot.block for slot in plan if slot.kind != "practice"))
         return {
-            "progress": {"done": total - len(left), "total": total},
-            "next": self._slot(ahead[0]) if ahead else None,
-            "following": self._slot(ahead[1]) if len(ahead) > 1 else None,
+            "progress": {
+                "done": len(plan) - len(left) - practised,
+                "total": len(plan) - len(practice),
+                "practised": practised,
+                "practice": len(practice),
+                "blocks": len(blocks),
+            },
+            "next": self._slot(ahead[0], blocks) if ahead else None,
+            "following": self._slot(ahead[1], blocks) if len(ahead) > 1 else None,
         }
 
     def consent(self, reader: str) -> dict[str, Any]:
@@ -94,7 +106,7 @@ class Desk:
             raise RefusalError(409, "order", "Another picture comes first.")
         reading = Reading.model_validate(
             {
-                **slot.model_dump(),
+                **slot.model_dump(exclude={"block"}),
                 "reader_kind": self._kinds[reader],
                 "label": answer.label,
                 "confidence": answer.confidence,
@@ -110,8 +122,14 @@ class Desk:
                 raise
             raise RefusalError(409, "answered", "This picture is answered already; the first answer stands.") from None
 
-    def _slot(self, slot: Presentation) -> dict[str, Any]:
-        return {"presentation": slot.presentation, **self._blinded.shapes[slot.case].model_dump()}
+    def _slot(self, slot: Presentation, blocks: list[int]) -> dict[str, Any]:
+        practice = slot.kind == "practice"
+        return {
+            "presentation": slot.presentation,
+            "practice": practice,
+            "block": 0 if practice else 1 + blocks.index(slot.block),
+            **self._blinded.shapes[slot.case].model_dump(),
+        }
 
     def _left(self, reader: str) -> list[Presentation]:
         answered = self._store.answered(reader)

@@ -49,6 +49,8 @@ class Viewing(Body):
     """Width of the picture's frame on the page, page pixels."""
     height: Size | None = None
     """Its height, page pixels."""
+    slices_seen: Count | None = None
+    """Stacks: how many of the slices were on the screen."""
 
 
 class Answer(Body):

@@ -21,9 +21,9 @@ from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
-from lungeval.errors import LungevalError
+from lungeval.chain import GENESIS, chain_faults, link, sha256
+from lungeval.errors import LungevalError, raise_all
 from lungeval.keys import canonical
-from lungeval.reading.chain import GENESIS, chain_fault, link, sha256
 from lungeval.reading.filesystem import refuse_network_filesystem
 from lungeval.reading.tables import CONSENTS, FIELDS, READINGS, SESSIONS, TABLES
 from lungeval.records import Reading
@@ -151,7 +151,7 @@ class Store:
             known: heads noted earlier (`heads()`); each must still lie on its reader's chain.
 
         Returns:
-            One `changed` fault for each reader whose chain is broken (at its first broken link); none = whole.
+            One `changed` fault for each answer that is not in its place, named by reader and number; none = whole.
         """
         query = sa.select(READINGS).order_by(READINGS.c.reader, READINGS.c.number)
         chains: dict[str, list[sa.RowMapping]] = {}
@@ -160,12 +160,59 @@ class Store:
                 chains.setdefault(row["reader"], []).append(row)
         faults: list[LungevalError] = []
         for reader in sorted({*chains, *(known or {})}):
-            fault = chain_fault(chains.get(reader, []), (known or {}).get(reader))
-            if fault:
-                where = f"{self.path}: reader {reader}"
-                remedy = "the store was edited after the answers were given: restore it from a copy"
-                faults.append(LungevalError("changed", fault, where=where, remedy=remedy))
+            where = f"{self.path}: reader {reader}"
+            remedy = "the store was edited after the answers were given: restore it from a copy"
+            heads = [known[reader]] if known and reader in known else []
+            for what in chain_faults(chains.get(reader, []), *heads):
+                faults.append(LungevalError("changed", what, where=where, remedy=remedy))
         return faults
+
+    # readings brought home from elsewhere
+
+    def chains(self) -> dict[str, list[dict[str, Any]]]:
+        """Every reader's chain as it lies: whole rows, by number."""
+        query = sa.select(READINGS).order_by(READINGS.c.reader, READINGS.c.number)
+        found: dict[str, list[dict[str, Any]]] = {}
+        with self._transaction() as connection:
+            for row in connection.execute(query).mappings():
+                found.setdefault(row["reader"], []).append(dict(row))
+        return found
+
+    def consents(self) -> dict[str, str]:
+        """When each reader agreed."""
+        with self._transaction() as connection:
+            return {row.reader: row.given for row in connection.execute(sa.select(CONSENTS))}
+
+    def extend(self, chains: Mapping[str, list[dict[str, Any]]], consents: Mapping[str, str]) -> dict[str, int]:
+        """Take over checked chains of another store of the same study, in one transaction: all that is new, or nothing.
+
+        Args:
+            chains: as `chains()` of the other store gives them.
+            consents: as `consents()` of the other store.
+
+        Returns:
+            New answers by reader; a chain that is shorter than ours, and its beginning, brings none.
+
+        Raises:
+            LungevalError: `changed`, all at once, for every reader whose two chains part.
+        """
+        faults: list[LungevalError] = []
+        new: dict[str, int] = {}
+        with self._transaction(write=True) as connection:
+            for reader, chain in sorted(chains.items()):
+                mine = sa.select(READINGS.c.hash).where(READINGS.c.reader == reader).order_by(READINGS.c.number)
+                known = list(connection.scalars(mine))
+                theirs = [row["hash"] for row in chain]
+                parted = next((n for n, (a, b) in enumerate(zip(known, theirs, strict=False), 1) if a != b), None)
+                if parted:
+                    faults.append(_parted(reader, parted, self.path))
+                new[reader] = max(0, len(theirs) - len(known))
+                for row in chain[len(known) :] if not faults else ():
+                    connection.execute(READINGS.insert().values(**row))
+            raise_all(faults)
+            for reader, given in consents.items():
+                connection.execute(CONSENTS.insert().prefix_with("OR IGNORE").values(reader=reader, given=given))
+        return new
 
     # consent and sessions
 
@@ -268,6 +315,13 @@ def _append(connection: sa.Connection, reading: Reading, attempt: str, viewing: 
         )
     )  # fmt: skip
     return "stored"
+
+
+def _parted(reader: str, number: int, path: Path) -> LungevalError:
+    return LungevalError(
+        "changed", f"reader {reader}: answer {number} is not the one that is here already", where=str(path),
+        remedy="the reader answered at two places, or one store was edited; what is here stays, and nothing was taken",
+    )  # fmt: skip
 
 
 def _on_connect(connection: Any, _record: object) -> None:

@@ -29,7 +29,6 @@ def report(run: Run, progress: Progress, *, drawn_arms: Sequence[str]) -> Path:
         pixels = np.fromfile(run.path("blind") / "cases" / f"{reading.case}.raw", dtype=np.uint8)
         frames = pixels.reshape(shape["frames"], shape["rows"], shape["cols"])
         pictures[reading.case] = Picture(case=reading.case, pixels=frames[shape["frames"] // 2])
-    write(run.folder, results, readings, pictures)
-    run.event("reported")
+    run.reported(write(run.folder, results, readings, pictures))
     progress.say(f"report: {run.folder / 'report.html'}")
     return run.folder / "report.html"

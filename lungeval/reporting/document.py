@@ -12,7 +12,7 @@ from typing import Any
 from lungeval.files import write_atomic
 from lungeval.keys import canonical
 from lungeval.records import ScoredReading
-from lungeval.reporting import sections, words
+from lungeval.reporting import effects, sections, words
 from lungeval.reporting.findings import Findings
 from lungeval.reporting.gallery import Picture
 from lungeval.reporting.packing import pack
@@ -67,6 +67,7 @@ def build(
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals["effect_label"] = effects.LABEL
     return environment.get_template("report.html").render(
         header=sections.header(findings),
         sections=made,

@@ -100,7 +100,7 @@ def _of(point: Point) -> Estimate | words.Counted:
 
 def _row(point: Point, form: words.Form, y: float, place: _Place) -> list[str]:
     found = point.found
-    colour, marker = arm_style(point.arm)
+    colour, shape = arm_style(point.arm)
     shown = words.estimate(_of(point), form)
     parts = [_text(0, y + 5, words.clipped(point.label, 24), "label")]
     if found.low is not None and found.high is not None:
@@ -109,7 +109,7 @@ def _row(point: Point, form: words.Form, y: float, place: _Place) -> list[str]:
             'stroke-width="3" stroke-linecap="round"/>'
         )
     if found.value is not None:
-        parts.append(_marker(marker, place.x(found.value), y, colour))
+        parts.append(marker(shape, place.x(found.value), y, colour))
     x = place.right + 18
     if point.counts:
         parts.append(_text(x, y - 2, shown.main, "value counts"))
@@ -122,7 +122,11 @@ def _row(point: Point, form: words.Form, y: float, place: _Place) -> list[str]:
     return parts
 
 
-def _marker(shape: str, x: float, y: float, colour: str) -> str:
+def marker(shape: str, x: float, y: float, colour: str, scale: float = 1.0) -> str:
+    """A marker of an arm as SVG, `scale` times its size in the headline."""
+    if scale != 1.0:
+        drawn = marker(shape, 0.0, 0.0, colour)
+        return f'<g transform="translate({x:.1f} {y:.1f}) scale({scale:g})">{drawn}</g>'
     fill = f'fill="var(--page)" stroke="{colour}" stroke-width="2"' if shape.endswith("-open") else f'fill="{colour}"'
     kind = shape.removesuffix("-open")
     if kind == "circle":

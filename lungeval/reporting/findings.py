@@ -57,6 +57,8 @@ class Findings:
         self.labels: tuple[Label, ...] = tuple(label for label in LABELS if self.unsure or label != "unsure")
         self.margin: float | None = analysis.get("margin")
         self.margin_reason: str = analysis.get("margin_reason") or ""
+        self.blinding: dict[str, Any] = dict(self.run.get("blinding") or {})
+        self.effect: str = str(self.blinding.get("declared_effect") or "").strip()
         self._heads: dict[tuple[str | None, str | None], Estimate] = {}
         for row in heads:
             self._heads.setdefault((row.scope.reader_kind, row.scope.arm), row)
@@ -97,6 +99,12 @@ class Findings:
     def designed(self) -> bool:
         """Whether the study ran under a protocol; of a label table nobody here knows how it was collected."""
         return bool(self.run.get("protocol"))
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the analysis stood before the first answer: a protocol that nothing unforeseen changed since."""
+        rows = self.run.get("amendments") or []
+        return self.designed and not any(row.get("after_first_answer") and not row.get("foreseen") for row in rows)
 
     def both(self) -> dict[str, list[Estimate]]:
         """Estimates and image metrics, under their keys in results.json."""

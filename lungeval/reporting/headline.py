@@ -45,6 +45,7 @@ def block(findings: Findings, kind: str, *, first: bool) -> dict[str, Any]:
         "heading": _who(findings, kind),
         "sentences": lines,
         "speaks": _speaks(findings, kind, points),
+        "effect": findings.effect,
         "verdicts": _verdicts(findings, kind),
         "picture": draw(
             points, form, axis, f"headline-{kind}", chance=chance, margin=findings.margin if chance else None
@@ -80,6 +81,9 @@ def care(findings: Findings, kind: str, *, first: bool) -> list[str]:
     silent = [row["id"] for row in findings.readers(kind) if row not in readers]
     limits = [str(line) for line in findings.run.get("limitations") or []] if first else []
     lines = []
+    if findings.run.get("status") == "exploratory" and not any("exploratory" in line.lower() for line in limits):
+        why = str(findings.run.get("status_reason") or "").rstrip(".")
+        lines.append(f"Exploratory, not confirmatory{f' ({why})' if why else ''}.")
     if kind in ("simulated", "scripted"):
         what = "simulated and do not look at the images" if kind == "simulated" else "programs"
         lines.append(f"The readers are {what}: these numbers say nothing about people.")

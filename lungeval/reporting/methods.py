@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from lungeval.records import PAGE_KINDS, REAL_ARM, Estimate
-from lungeval.reporting import words
+from lungeval.reporting import methods_blinding, words
 from lungeval.reporting.findings import Findings
 from lungeval.reporting.headline import of_whom
 from lungeval.reporting.reading_tables import READER_ESTIMANDS
@@ -25,8 +25,11 @@ def paragraph(findings: Findings, kind: str) -> str:
     parts = [
         _readers(findings, kind),
         _set(findings, kind),
-        _blinding(findings, kind),
+        methods_blinding.blinding(findings, kind),
+        methods_blinding.lists(findings, kind),
+        methods_blinding.audit(findings),
         _outcome(findings),
+        methods_blinding.status(findings),
         _intervals(findings, kind),
     ]
     parts += [_agreement(findings, kind), _metrics(findings), _software(findings)]
@@ -75,29 +78,10 @@ def _set(findings: Findings, kind: str) -> str:
     return f"The set read held {words.joined(parts)}{of_cells}." if parts else ""
 
 
-def _blinding(findings: Findings, kind: str) -> str:
-    facts = findings.run.get("blinding") or {}
-    if not facts:
-        return ""
-    sizes = words.joined(
-        [f"{side} pixels ({words.MODALITY_TITLES.get(m, m)})" for m, side in (facts.get("size") or {}).items()]
-    )
-    same = f"All images were brought to the same form, squares of {sizes}" if sizes else ""
-    if kind not in PAGE_KINDS:
-        unseen = (
-            "Simulated readers draw their answers from a model and look at no image." if kind == "simulated" else ""
-        )
-        return " ".join(part for part in (f"{same}." if same else "", unseen) if part)
-    shown = f"{same}, and shown" if same else "Images were shown"
-    told = {"untold": " Readers were not told the share of fakes.", "told": " Readers were told the share of fakes."}
-    share = told.get(str(facts.get("prevalence")), "")
-    return f"{shown} one at a time under opaque identifiers, to each reader in an order of their own.{share}"
-
-
 def _outcome(findings: Findings) -> str:
     if not findings.run.get("analysis"):
         return ""
-    fixed = ", fixed before the first answer," if findings.designed else ""
+    fixed = ", fixed before the first answer," if findings.fixed else ""
     text = f"The primary outcome{fixed} was {words.title(findings.primary).lower()}"
     policy = findings.policy_words(findings.primary)
     text += f" ({policy})." if policy else "."

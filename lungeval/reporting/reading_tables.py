@@ -113,7 +113,7 @@ def policies(findings: Findings) -> Table:
             unit=_unit(findings),
         )
     heads = [Column(p, words.policy_title(p).capitalize(), "percent", interval=True) for p in shown]
-    bold = "what was fixed beforehand" if findings.designed else "the headline"
+    bold = "what was fixed beforehand" if findings.fixed else "the headline"
     return Table(
         "policies",
         "What unsure counts as, side by side",
@@ -147,6 +147,7 @@ def confusion(findings: Findings) -> Table:
         (Column("arm", "Generator"), Column("truth", "Truth"), Column("n_readings", "Answers", "count"), *heads),
         tuple(rows),
         unit="Counts of answers, and their share of the row from 20 cases on.",
+        accuracies=True,
     )
 
 

@@ -7,7 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lungeval.reporting import gallery, headline, heatmaps, methods, provenance, refusals, words
+from lungeval.reporting import (
+    blinding,
+    effects,
+    gallery,
+    headline,
+    heatmaps,
+    leak_picture,
+    leak_tables,
+    leaks,
+    methods,
+    provenance,
+    refusals,
+    words,
+)
 from lungeval.reporting.counts import guarded
 from lungeval.reporting.figures import Figure
 from lungeval.reporting.findings import Findings
@@ -31,6 +44,10 @@ TABLE_FILES = tuple(
         "image-metrics",
         "refusals",
         "selection",
+        "leak_audit",
+        "readers_and_machine",
+        "confounds",
+        "exposures",
     )
 )
 """Every file that tables/ can hold."""
@@ -41,11 +58,14 @@ class Item:
     """One thing in a block: the template draws it by its type."""
 
     type: str
-    """headline, methods, figure, figures, table, gallery, facts, list or terms."""
+    """headline, methods, figure, figures, table, gallery, facts, terms, heading, prose, picture, folded or
+    changes."""
     body: Any
     """What it prints."""
     table: dict[str, Any] | None = None
     """figure, figures: the same numbers as a table."""
+    effect: str = ""
+    """figure, figures, gallery: the declared effect, where it shows accuracies."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +113,7 @@ def header(findings: Findings) -> dict[str, Any]:
         "protocol": run.get("protocol") or "",
         "ribbon": run.get("ribbon") or "",
         "version": run.get("version") or "",
+        "status": blinding.status(findings),
     }
 
 
@@ -112,6 +133,7 @@ def all_sections(
         _metrics(findings, tables),
         _refusals(findings, tables),
         _selection(findings, tables),
+        _blinding(findings, tables),
         _provenance(findings, generated_by),
     ]
     return [section for section in made if section.blocks]
@@ -178,7 +200,7 @@ def _conditions(findings: Findings, tables: Mapping[str, Table]) -> Section:
             chance=chance,
             margin=findings.margin if chance else None,
         )
-        return [Item("figure", figure, table.html(kind))]
+        return [Item("figure", figure, table.html(kind), effects.short(findings.effect))]
 
     return Section("conditions", "By condition", _blocks(findings, items), _reading_aid(findings))
 
@@ -219,7 +241,7 @@ def _confusion(findings: Findings, tables: Mapping[str, Table]) -> Section:
         drawn = [figure for _, figure in made if figure is not None]
         if not drawn:
             return []
-        return [Item("figures", drawn, tables["confusion"].html(kind))]
+        return [Item("figures", drawn, tables["confusion"].html(kind), effects.short(findings.effect))]
 
     return Section("confusion", "What readers said", _blocks(findings, items))
 
@@ -266,7 +288,7 @@ def _readers(findings: Findings, tables: Mapping[str, Table]) -> Section:
             f"{primary_title(findings)}, over all generators",
             chance=chance,
         )
-        return [Item("figure", figure), *table]
+        return [Item("figure", figure, effect=effects.short(findings.effect)), *table]
 
     return Section("readers", "Reader by reader", _blocks(findings, items))
 
@@ -274,7 +296,8 @@ def _readers(findings: Findings, tables: Mapping[str, Table]) -> Section:
 def _images(findings: Findings, tables: Mapping[str, Table], pictures: Mapping[str, gallery.Picture]) -> Section:
     def items(kind: str) -> list[Item]:
         rows = gallery.rows(findings, kind, pictures)
-        return [Item("gallery", {"rows": rows, "file": tables["images"].file})] if rows else []
+        body = {"rows": rows, "file": tables["images"].file}
+        return [Item("gallery", body, effect=effects.short(findings.effect))] if rows else []
 
     return Section("images", "Images", _blocks(findings, items))
 
@@ -314,19 +337,36 @@ def _refusals(findings: Findings, tables: Mapping[str, Table]) -> Section:
 
 def _selection(findings: Findings, tables: Mapping[str, Table]) -> Section:
     items = _table(tables, "selection", "")
-    facts = findings.run.get("blinding") or {}
+    return Section("selection", "Selection", (Block(tuple(items)),) if items else ())
+
+
+def _blinding(findings: Findings, tables: Mapping[str, Table]) -> Section:
+    """What was done so that readers judge images alone, and how it was checked."""
+    items: list[Item] = []
+    facts = blinding.facts(findings)
     if facts:
-        sizes = ", ".join(
-            f"{words.MODALITY_TITLES.get(m, m)} {side} × {side} pixels" for m, side in (facts.get("size") or {}).items()
-        )
-        told = {"untold": "readers were not told the share of fakes", "told": "readers were told the share of fakes"}
-        lines = [("Form of every image", sizes, False)] + [
-            ("Harmonised" if i == 0 else "", step, False) for i, step in enumerate(words.steps(facts.get("steps")))
-        ]
-        lines.append(("Prevalence", told.get(str(facts.get("prevalence")), str(facts.get("prevalence") or "")), False))
-        lines.append(("Commitment root", facts.get("root") or "", True))
-        items.append(Item("facts", [line for line in lines if line[1]]))
-    return Section("selection", "Selection and blinding", (Block(tuple(items)),) if items else ())
+        items.append(Item("facts", facts))
+    changes = blinding.amendments(findings)
+    if changes:
+        items += [Item("heading", "Changes after the protocol was locked"), Item("changes", changes)]
+    if findings.run.get("exposures"):
+        items += [Item("heading", "Readers who had met a case before"), Item("table", blinding.met(findings).html())]
+    audit = tables.get("leak_audit")
+    if audit is not None:
+        items.append(Item("heading", "Could anything but the image give it away?"))
+        items += [Item("prose", text) for text in (leaks.summary(findings), leak_tables.AID) if text]
+        drawn = leak_picture.picture(findings)
+        items += [Item("picture", drawn)] if drawn else []
+        shown = sum(row.page for row in audit.rows)
+        items.append(Item("folded" if drawn and shown > leak_tables.FOLDED else "table", audit.html()))
+    items += _table(tables, "confounds", "")
+    blocks = [Block(tuple(items))] if items else []
+    machine = tables.get("readers_and_machine")
+    if machine is not None and blocks:
+        ahead = (Item("heading", "Readers beside a machine"), Item("prose", leak_tables.BESIDE))
+        blocks[0] = Block((*blocks[0].items, *ahead))
+        blocks += _blocks(findings, lambda kind: _table(tables, machine.name, kind))
+    return Section("blinding", "Blinding", tuple(blocks))
 
 
 def _provenance(findings: Findings, generated_by: str) -> Section:

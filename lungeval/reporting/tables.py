@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from lungeval.records import Estimate, Scope, ScoredReading, columns
-from lungeval.reporting import words
+from lungeval.reporting import effects, words
 from lungeval.reporting.findings import Findings
 
 
@@ -25,7 +25,34 @@ class Spread(NamedTuple):
     q3: float
 
 
-Cell = str | int | float | Estimate | words.Counted | Spread | None
+@runtime_checkable
+class Compound(Protocol):
+    """A cell that knows how it is printed and what it is in the CSV."""
+
+    def shown(self, form: words.Form) -> words.Shown:
+        """The cell on the page."""
+
+    def values(self) -> list[Any]:
+        """The cell in the CSV: one value for each of its column's `parts`."""
+
+
+class Listed(NamedTuple):
+    """A count with what it is made of, a line each."""
+
+    total: int | None
+    lines: tuple[str, ...]
+
+    def shown(self, form: words.Form) -> words.Shown:
+        """The count, its lines under it."""
+        del form
+        return words.Shown("–" if self.total is None else words.number(self.total, "count"), lines=self.lines)
+
+    def values(self) -> list[Any]:
+        """The count, and the lines as one text."""
+        return [self.total, "; ".join(self.lines)]
+
+
+Cell = str | int | float | Estimate | words.Counted | Spread | Compound | None
 
 
 @dataclass(frozen=True)
@@ -42,10 +69,20 @@ class Column:
     """Cells are estimates: the CSV has key, key_low, key_high and key_reason."""
     quartiles: bool = False
     """Cells are spreads: the CSV has key_median, key_q1 and key_q3."""
+    parts: tuple[str, ...] = ()
+    """Cells are compound: the CSV has the key with each of these ends."""
+    over: str = ""
+    """A heading above this column and its neighbours with the same one."""
+    page: bool = True
+    """Whether it is printed on the page."""
+    file: bool = True
+    """Whether it is in the CSV."""
 
     def names(self) -> list[str]:
         """Its columns in the CSV."""
-        tails = (
+        if not self.file:
+            return []
+        tails = self.parts or (
             ("", "_low", "_high", "_reason")
             if self.interval
             else ("_median", "_q1", "_q3")
@@ -56,6 +93,10 @@ class Column:
 
     def values(self, cell: Cell) -> list[Any]:
         """A cell's values in the CSV."""
+        if not self.file:
+            return []
+        if isinstance(cell, Compound):
+            return cell.values()
         if isinstance(cell, Estimate):
             return [cell.value, cell.low, cell.high, cell.reason]
         if isinstance(cell, words.Counted):
@@ -76,6 +117,10 @@ class Row:
     """The kind of reader."""
     strong: tuple[str, ...] = ()
     """Keys of the columns printed in bold, such as the primary analysis."""
+    group: str = ""
+    """A heading printed above the first of the rows that carry it."""
+    page: bool = True
+    """Whether it is printed on the page; the CSV has every row."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +141,19 @@ class Table:
     """Whether the CSV has the column reader_kind."""
     stacked: bool = False
     """On the page, intervals stand under their numbers (for tables with many columns)."""
+    effect: str = ""
+    """What the harmonisation took from what readers judge, printed beside its accuracies and in its CSV."""
+    accuracies: bool = False
+    """Whether its counts are accuracies, where no cell is an estimate of one."""
+    merged: bool = False
+    """On the page, rows of the same first cell share it."""
+    folds: Mapping[str, str] = field(default_factory=dict)
+    """A line at the end of a group, by its heading."""
+
+    @property
+    def shows_accuracy(self) -> bool:
+        """Whether an accuracy stands in it."""
+        return self.accuracies or any(effects.is_accuracy(cell) for row in self.rows for cell in row.cells)
 
     @property
     def file(self) -> str:
@@ -109,50 +167,82 @@ class Table:
         head = ["reader_kind"] if self.by_kind else []
         for column in self.columns:
             head += column.names()
-        writer.writerow(head)
+        writer.writerow(head + (["declared_effect"] if self.effect else []))
         for row in self.rows:
             line: list[Any] = [row.kind] if self.by_kind else []
             for column, cell in zip(self.columns, row.cells, strict=True):
                 line += column.values(cell)
+            line += [self.effect] if self.effect else []
             writer.writerow(["" if value is None else safe(value) for value in line])
         return out.getvalue()
 
     def html(self, kind: str = "") -> dict[str, Any]:
         """The rows of one kind as text for the template: columns that say something, cells, footnotes."""
-        rows = [row for row in self.rows if row.kind in ("", kind)]
-        kept = [i for i in range(len(self.columns)) if i == 0 or any(row.cells[i] not in (None, "") for row in rows)]
+        rows = [row for row in self.rows if row.kind in ("", kind) and row.page]
+        said = [
+            column.page and any(row.cells[i] not in (None, "") for row in rows) for i, column in enumerate(self.columns)
+        ]
+        kept = [i for i, column in enumerate(self.columns) if said[i] or (column.page and i == self._first)]
         notes: list[str] = []
-        lines: list[list[dict[str, Any]]] = []
+        parts: list[dict[str, Any]] = []
         for row in rows:
-            line = []
-            for i in kept:
-                column = self.columns[i]
-                shown = _shown(row.cells[i], column)
-                if shown.note and shown.note not in notes:
-                    notes.append(shown.note)
-                line.append(
-                    {
-                        "main": shown.main,
-                        "interval": shown.interval,
-                        "note": shown.note,
-                        "form": column.form,
-                        "mark": notes.index(shown.note) + 1 if shown.note else 0,
-                        "strong": column.key in row.strong,
-                    }
-                )
-            line[0]["again"] = bool(lines) and lines[-1][0]["main"] == line[0]["main"]
+            if not parts or parts[-1]["heading"] != row.group:
+                parts.append({"heading": row.group, "fold": self.folds.get(row.group, ""), "rows": []})
+            line = self._line(row, kept, notes)
+            lines = parts[-1]["rows"]
+            above = next((other[0] for other in reversed(lines) if other[0]["span"]), None)
+            same = above is not None and above["main"] == line[0]["main"]
+            line[0] |= {"again": bool(lines) and same, "span": 0 if self.merged and same else 1}
+            if above is not None and not line[0]["span"]:
+                above["span"] += 1
             lines.append(line)
+        parts += [
+            {"heading": h, "fold": text, "rows": []}
+            for h, text in self.folds.items()
+            if text and h not in {p["heading"] for p in parts}
+        ]
+        columns = [self.columns[i] for i in kept]
         return {
             "name": self.name,
             "file": self.file,
             "caption": self.caption,
             "unit": self.unit,
             "kind": kind,
-            "rows": lines,
-            "columns": [self.columns[i] for i in kept],
+            "parts": parts,
+            "rows": [line for part in parts for line in part["rows"]],
+            "columns": columns,
+            "over": _over(columns),
             "notes": notes,
             "stacked": self.stacked,
+            "effect": effects.short(self.effect),
         }
+
+    @property
+    def _first(self) -> int:
+        """The first column on the page."""
+        return next(i for i, column in enumerate(self.columns) if column.page)
+
+    def _line(self, row: Row, kept: Sequence[int], notes: list[str]) -> list[dict[str, Any]]:
+        """A row as the template prints it; its footnotes join `notes`."""
+        line = []
+        for i in kept:
+            column = self.columns[i]
+            shown = _shown(row.cells[i], column)
+            if shown.note and shown.note not in notes:
+                notes.append(shown.note)
+            line.append(
+                {
+                    "main": shown.main,
+                    "interval": shown.interval,
+                    "lines": shown.lines,
+                    "note": shown.note,
+                    "form": column.form,
+                    "mark": notes.index(shown.note) + 1 if shown.note else 0,
+                    "strong": column.key in row.strong,
+                    "span": 1,
+                }
+            )
+        return line
 
     def has(self, kind: str) -> bool:
         """Whether a kind of reader has rows."""
@@ -161,10 +251,21 @@ class Table:
 
 def all_tables(findings: Findings) -> dict[str, Table]:
     """Every table that has rows, by name."""
-    from lungeval.reporting import reading_tables, refusals, study_tables
+    from lungeval.reporting import blinding, leak_tables, reading_tables, refusals, study_tables
 
-    made = [*reading_tables.tables(findings), *study_tables.tables(findings), refusals.table(findings)]
-    return {table.name: table for table in made if table.rows}
+    made = [
+        *reading_tables.tables(findings),
+        *study_tables.tables(findings),
+        refusals.table(findings),
+        *leak_tables.tables(findings),
+        blinding.exposures(findings),
+    ]
+    return {table.name: marked(findings, table) for table in made if table.rows}
+
+
+def marked(findings: Findings, table: Table) -> Table:
+    """A table with the declared effect of the harmonisation, where one is declared and an accuracy stands in it."""
+    return replace(table, effect=findings.effect) if findings.effect and table.shows_accuracy else table
 
 
 def tables(results: Mapping[str, Any], readings: Sequence[ScoredReading]) -> dict[str, str]:
@@ -208,7 +309,20 @@ def safe(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
+def _over(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """Headings above the headings: (text, columns that it spans); empty where no column has one."""
+    spans: list[tuple[str, int]] = []
+    for column in columns:
+        if spans and spans[-1][0] == column.over:
+            spans[-1] = (column.over, spans[-1][1] + 1)
+        else:
+            spans.append((column.over, 1))
+    return spans if any(text for text, _ in spans) else []
+
+
 def _shown(cell: Cell, column: Column) -> words.Shown:
+    if isinstance(cell, Compound):
+        return cell.shown(column.form)
     if isinstance(cell, Estimate | words.Counted):
         return words.estimate(cell, column.form)
     if isinstance(cell, Spread):

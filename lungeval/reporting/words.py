@@ -13,9 +13,9 @@ from typing import Literal
 from lungeval.records import Estimate
 from lungeval.statistics.estimands import ESTIMANDS, POLICY_TITLES
 
-Form = Literal["text", "code", "count", "percent", "decimal", "seconds", "plain", "significant"]
+Form = Literal["text", "code", "count", "percent", "decimal", "seconds", "plain", "significant", "p"]
 """text and code are words; count is an integer; percent takes a proportion; decimal has 2 decimals, seconds 1, plain
-as few as it needs, significant shows 3 digits."""
+as few as it needs, significant shows 3 digits, p is a p-value."""
 
 NOT_ESTIMABLE = "not estimable"
 FEW_CASES = 20
@@ -48,6 +48,8 @@ class Shown:
     """The interval, without the level."""
     note: str = ""
     """Why something is undefined, or what limits it: printed as a footnote."""
+    lines: tuple[str, ...] = ()
+    """Lines under it, in small print."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,8 @@ def _bare(value: float, form: Form) -> str:
         text = f"{100 * value:.1f}"
     elif form == "seconds":
         text = f"{value:.1f}"
+    elif form == "p":
+        return "<0.001" if value < 0.001 else f"{value:.3f}" if value < 0.0995 else f"{value:.2f}"
     elif form == "plain":
         text = f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 100 else f"{value:.0f}"
     elif form == "significant":

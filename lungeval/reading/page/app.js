@@ -77,14 +77,19 @@ async function consent() {
 }
 
 async function introduce() {
-  const { done, total } = study.progress;
-  byId("intro-eyebrow").textContent = done ? `${done} of ${total} images read` : `${total} images · reader ${study.reader}`;
-  byId("intro-title").textContent = done ? "Welcome back" : study.title;
+  const { done, total, practised, practice } = study.progress;
+  const begun = done + practised;
+  byId("intro-eyebrow").textContent = begun ? `${done} of ${total} images read` : `${total} images · reader ${study.reader}`;
+  byId("intro-title").textContent = begun ? "Welcome back" : study.title;
   prose(byId("instructions"), study.instructions);
   byId("prevalence").hidden = !study.prevalence;
   byId("prevalence").textContent = study.prevalence ?? "";
-  fill(byId("intro-keys"), answerKeys(study.labels, study.confidence));
-  byId("start").textContent = done ? `Go on with image ${done + 1}` : "Start with image 1";
+  byId("practice-first").hidden = !study.next.practice;
+  byId("practice-first").textContent = practice === 1 ? "First comes one practice image. It is not counted."
+    : `First come ${practice} practice images. They are not counted.`;
+  fill(byId("intro-keys"), answerKeys(study.labels, study.confidence, study.next.frames > 1));
+  const what = study.next.practice ? `practice ${practised + 1}` : `image ${done + 1}`;
+  byId("start").textContent = `${begun ? "Go on" : "Start"} with ${what}`;
   fetchAhead(study.next);
   view("intro");
   await press(byId("start"));
@@ -93,37 +98,72 @@ async function introduce() {
 /** Begin to fetch a picture; one at a time, ever. */
 function fetchAhead(slot) {
   if (!slot || ahead?.presentation === slot.presentation) return;
-  ahead = { presentation: slot.presentation, bytes: room.pixels(slot) };
-  ahead.bytes.catch(() => (ahead = null)); // fetched again when it is needed, with a word to the reader
+  const own = { presentation: slot.presentation, share: 0 };
+  own.bytes = room.pixels(slot, (share) => (own.share = share));
+  own.bytes.catch(() => ahead === own && (ahead = null)); // fetched again when needed, with a word to the reader
+  ahead = own;
 }
 
 async function pixels(slot) {
+  const hidden = setTimeout(() => (byId("loading").hidden = false), 400);
+  const told = byId("loading").querySelector("progress");
+  byId("loading").querySelector("span").textContent = slot.frames > 1 ? `Loading ${slot.frames} slices …` : "Loading the image …";
+  const tell = (share) => Object.assign(told, { hidden: slot.frames < 2, value: share });
+  const watch = setInterval(() => tell(ahead?.share ?? told.value), 100);
+  try {
+    return await come(slot, tell);
+  } finally {
+    clearTimeout(hidden);
+    clearInterval(watch);
+    byId("loading").hidden = true;
+  }
+}
+
+async function come(slot, tell) {
+  tell(0);
   const early = ahead?.presentation === slot.presentation ? await ahead.bytes.catch(() => null) : null;
   ahead = null;
   const trouble = (on) => say(on ? "No connection. The image will be fetched as soon as it is back." : "", on ? "trouble" : "");
-  return early ?? persist(() => room.pixels(slot), trouble);
+  return early ?? persist(() => room.pixels(slot, tell), trouble);
 }
 
 /** Show a picture and take its answer. @returns the body to send */
 async function read(slot) {
-  const number = study.progress.done + 1;
-  byId("count").textContent = `${number} of ${study.progress.total}`;
-  Object.assign(byId("done"), { max: study.progress.total, value: study.progress.done });
-  const slow = setTimeout(() => (byId("loading").hidden = false), 400);
-  const bytes = await pixels(slot).finally(() => clearTimeout(slow));
-  byId("loading").hidden = true;
-  viewer.show(bytes, slot);
-  byId("picture").setAttribute("aria-label", `Lung image ${number} of ${study.progress.total}`);
+  const { done, total, practised, practice } = study.progress;
+  const [before, all] = slot.practice ? [practised, practice] : [done, total];
+  const number = before + 1;
+  root.toggleAttribute("data-practice", slot.practice);
+  byId("count").textContent = slot.practice ? `Practice ${number} of ${all}: not counted` : `${number} of ${all}`;
+  Object.assign(byId("done"), { max: all, value: before });
+  viewer.show(await pixels(slot), slot);
+  const name = slot.frames > 1 ? "Stack of lung slices" : "Lung image";
+  byId("picture").setAttribute("aria-label", `${slot.practice ? "Practice: l" + name.slice(1) : name} ${number} of ${all}`);
   await painted();
   clock.start();
   const answer = form.ask();
-  root.dataset.open = number;
+  root.dataset.open = slot.practice ? `practice-${number}` : number;
   fetchAhead(study.following);
   const given = await answer;
   const rt_ms = clock.read();
   delete root.dataset.open;
   const viewing = { ...viewer.viewing(), ...clock.viewing() };
   return { presentation: slot.presentation, ...given, rt_ms, attempt: uuid(), viewing };
+}
+
+/** Between practice and study, and between blocks: the reader says when it goes on. */
+async function pause(before, next) {
+  const { done, total, blocks } = study.progress;
+  byId("pause-eyebrow").textContent = before.practice ? "Practice is done" : `Block ${before.block} of ${blocks} is done`;
+  byId("pause-title").textContent = before.practice ? "The study begins now" : "Take a break if you like";
+  byId("pause-text").textContent = before.practice
+    ? `${total} images. From here on every answer counts.`
+    : `You have read ${done} of ${total} images, and every answer is saved.`;
+  byId("pause-aside").textContent = before.practice ? "" : "The time of your break is not measured.";
+  byId("go-on").textContent = `${before.practice ? "Start" : "Go on"} with image ${done + 1}`;
+  fetchAhead(next);
+  view("pause");
+  await press(byId("go-on"));
+  view("reading");
 }
 
 /** Send an answer until it is stored; it is kept over a reload of the page. */
@@ -168,12 +208,14 @@ async function main() {
     form = new AnswerForm(study.labels, study.confidence);
     viewer = new Viewer(byId("picture"));
     controls(viewer, form);
-    fill(byId("help-keys"), allKeys(study.labels, study.confidence));
     for (let first = true; study.next; first = false) {
-      const body = await read(study.next);
+      const slot = study.next;
+      fill(byId("help-keys"), allKeys(study.labels, study.confidence, slot.frames > 1));
+      const body = await read(slot);
       if (first) say("");
       await send(body);
       viewer.clear();
+      if (study.next && study.next.block !== slot.block) await pause(slot, study.next);
       byId("picture").focus({ preventScroll: true });
     }
   }
@@ -197,8 +239,9 @@ byId("ask-help").addEventListener("click", () => byId("help").showModal());
 addEventListener("hashchange", () => location.hash.length > 1 && location.reload());
 addEventListener("beforeunload", (event) => sessionStorage.getItem(PENDING) && event.preventDefault());
 addEventListener("keydown", (event) => {
-  if (root.dataset.view === "intro" && event.key === "Enter" && !event.repeat && event.target.tagName !== "BUTTON")
-    byId("start").click();
+  if (event.key !== "Enter" || event.repeat || event.target.tagName === "BUTTON") return;
+  if (root.dataset.view === "intro") byId("start").click();
+  if (root.dataset.view === "pause") byId("go-on").click();
 });
 dress();
 main().catch(fail);

@@ -7,27 +7,36 @@ export function keyOf(event) {
   return (place && foreign ? place[2] : event.key).toLowerCase();
 }
 
+/** Read by finger: dragging turns the slices of a stack at first. */
+export const finger = matchMedia("(pointer: coarse)");
+
 const LABEL_KEYS = { real: ["R", "real"], unsure: ["U", "unsure"], fake: ["F", "fake"] };
 
 /** Rows of the short table: what is needed to read. */
-export function answerKeys(labels, levels) {
+export function answerKeys(labels, levels, stacks) {
   const sure = levels ? [[["1", "–", `${levels % 10}`], `how sure you are: 1 = guessing, ${levels} = certain`]] : [];
   return [
     [labels.map((label) => LABEL_KEYS[label][0]), labels.map((label) => LABEL_KEYS[label][1]).join(", ")],
     ...sure,
     [["Enter"], "confirm and go on to the next image"],
-    [["Drag"], "on the image: sideways for contrast, up and down for brightness"],
-    [["Wheel"], "or two fingers: zoom"],
+    ...(stacks ? [[["Wheel"], "or ↑ ↓: the slices of a CT stack"]] : []),
+    [["Drag"], stacks && finger.matches ? "on the image: its slices" : "on the image: sideways for contrast, up and down for brightness"],
+    stacks ? [["Ctrl", "+ wheel"], "or two fingers: zoom"] : [["Wheel"], "or two fingers: zoom"],
     [["?"], "all keys"],
   ];
 }
 
 /** Rows of the help: everything. */
-export function allKeys(labels, levels) {
+export function allKeys(labels, levels, stacks) {
+  const slices = [
+    [["↑", "↓"], "one slice (with Shift: brightness); Page ↑ and ↓: ten; Home, End: the first, the last"],
+    [["←", "→"], "contrast"],
+    [["S"], "dragging turns slices"],
+  ];
   return [
-    ...answerKeys(labels, levels).slice(0, -1),
+    ...answerKeys(labels, levels, stacks).slice(0, -1),
     [["Space", "+ drag"], "move the enlarged image (right or middle button: the same)"],
-    [["←", "→", "↑", "↓"], "contrast and brightness"],
+    ...(stacks ? slices : [[["←", "→", "↑", "↓"], "contrast and brightness"]]),
     [["+", "−"], "zoom"],
     [["Z"], "fit, or one image pixel on one screen pixel"],
     [["W", "P"], "what dragging does: window, or move"],
@@ -41,7 +50,7 @@ export function fill(list, rows) {
   const element = (name, text = "") => Object.assign(document.createElement(name), { textContent: text });
   list.replaceChildren(...rows.flatMap(([keys, text]) => {
     const term = element("dt");
-    term.append(...keys.map((key) => (/^(–|\+ drag)$/.test(key) ? element("span", key) : element("kbd", key))));
+    term.append(...keys.map((key) => (/^(–|\+ (drag|wheel))$/.test(key) ? element("span", key) : element("kbd", key))));
     return [term, element("dd", text)];
   }));
 }

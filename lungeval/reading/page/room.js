@@ -33,14 +33,17 @@ export class Room {
     return this._call("answer", body);
   }
 
-  /** The bytes of a picture, exactly as many as its shape says. */
-  async pixels({ presentation, frames, rows, cols }) {
-    const bytes = new Uint8Array(await this._call(`case/${presentation}`, undefined, "arrayBuffer"));
-    if (bytes.length !== frames * rows * cols) throw new Trouble("the picture came incomplete");
-    return bytes;
+  /**
+   * The bytes of a picture, exactly as many as its shape says.
+   * @param {(share: number) => void} tell called with the share that has come, 0 to 1
+   */
+  pixels({ presentation, frames, rows, cols }, tell) {
+    const bytes = new Uint8Array(frames * rows * cols);
+    const seconds = 120 + bytes.length / 32_000; // a stack of 16 MB may take ten minutes
+    return this._call(`case/${presentation}`, undefined, (response) => fill(bytes, response.body, tell), seconds);
   }
 
-  async _call(path, body, read = "json") {
+  async _call(path, body, read = (response) => response.json(), seconds = 20) {
     let response;
     try {
       response = await fetch(`api/${path}`, {
@@ -48,9 +51,9 @@ export class Room {
         headers: { "X-Reading-Page": this.page, ...(body && { "Content-Type": "application/json" }) },
         body: body && JSON.stringify(body),
         cache: "no-store",
-        signal: AbortSignal.timeout(read === "json" ? 20_000 : 120_000),
+        signal: AbortSignal.timeout(1000 * seconds),
       });
-      if (response.ok) return await response[read]();
+      if (response.ok) return await read(response);
     } catch (fault) {
       throw new Trouble(fault.message);
     }
@@ -58,6 +61,19 @@ export class Room {
     const told = await response.json().catch(() => ({}));
     throw new Refusal(response.status, told.error ?? "broken", told.message ?? "This did not work.");
   }
+}
+
+/** Fill an array from a stream, to the last byte and no further. */
+async function fill(bytes, stream, tell) {
+  const reader = stream.getReader();
+  let come = 0;
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    bytes.set(part.value, come); // throws where more comes than fits
+    come += part.value.length;
+    tell(come / bytes.length);
+  }
+  if (come !== bytes.length) throw new Error("the picture came incomplete");
+  return bytes;
 }
 
 /**

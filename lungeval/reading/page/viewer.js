@@ -1,6 +1,7 @@
 /**
  * The viewer: one picture on black. Drag for window and level, wheel or pinch to zoom, space or another button to move.
- * A picture is `frames` x `rows` x `cols` bytes; with more than one frame the wheel turns frames and Ctrl + wheel zooms.
+ * A picture is `frames` x `rows` x `cols` bytes. With more than one frame (a stack of slices) it opens at the middle one,
+ * the wheel turns slices and Ctrl + wheel zooms; dragging turns slices, too, in the mode `slice`.
  * Enlarged pictures are smoothed by the browser (`imageSmoothingQuality: high`): no blocks that a reader could count.
  */
 import { FULL, paint, table } from "./grey.js";
@@ -18,7 +19,8 @@ export class Viewer {
     this.context = canvas.getContext("2d", { alpha: false });
     this.source = document.createElement("canvas");
     this.picture = null;
-    this.mode = "window";
+    this.stacked = false;
+    this.mode = "window"; // what dragging does: window, pan, or (stacks) slice
     this.spaceHeld = false;
     this.fingers = new Map();
     this.asked = 0;
@@ -30,6 +32,7 @@ export class Viewer {
 
   /** Show a picture as it was served: whole, full window. Painted by the next animation frame. */
   show(bytes, { frames, rows, cols }) {
+    this.stacked = frames > 1; // a stack of slices
     this.picture = { bytes, frames, rows, cols };
     this.source.width = cols;
     this.source.height = rows;
@@ -44,7 +47,7 @@ export class Viewer {
     this._draw();
   }
 
-  /** Back to how it was at first; what was used stays noted. */
+  /** Back to how it was at first, at the slice that is shown; what was used stays noted. */
   reset() {
     Object.assign(this, { zoom: 1, x: 0, y: 0, window: { ...FULL }, inverted: false });
     this._greys();
@@ -56,6 +59,7 @@ export class Viewer {
     return {
       window: round(this.window.width), level: round(this.window.level), zoom_max: round(this.zoomMax),
       inverted: this.everInverted, dpr: round(devicePixelRatio), width: round(this.width), height: round(this.height),
+      ...(this.stacked && { slices_seen: this.seen.size }),
     };
   }
 
@@ -101,8 +105,13 @@ export class Viewer {
   }
 
   frameBy(step) {
-    if (!this.picture) return;
-    this.frame = clamp(this.frame + step, 0, this.picture.frames - 1);
+    this.frameTo(this.frame + step);
+  }
+
+  frameTo(frame) {
+    const next = clamp(frame, 0, (this.picture?.frames ?? 1) - 1);
+    if (next === this.frame) return;
+    this.frame = next;
     this._greys();
   }
 
@@ -112,6 +121,7 @@ export class Viewer {
     this.everInverted = false;
     this.frame = Math.floor(((this.picture?.frames ?? 1) - 1) / 2);
     this.turned = 0;
+    this.seen = new Set();
   }
 
   _fit() {
@@ -157,6 +167,7 @@ export class Viewer {
     paint(bytes.subarray(start, start + rows * cols), colours, new Uint32Array(this.memory.data.buffer));
     this.source.getContext("2d").putImageData(this.memory, 0, 0);
     this.stale = false;
+    this.seen.add(this.frame);
   }
 
   _resize() {
@@ -172,7 +183,7 @@ export class Viewer {
     const { canvas } = this;
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     canvas.addEventListener("dblclick", () => this.reset());
-    canvas.addEventListener("wheel", (event) => this._wheel(event), { passive: false });
+    canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
       this.fingers.set(event.pointerId, { x: event.clientX, y: event.clientY, still: true });
@@ -183,16 +194,11 @@ export class Viewer {
       canvas.addEventListener(kind, (event) => this.fingers.delete(event.pointerId));
   }
 
-  _wheel(event) {
+  /** A turn of the wheel: slices of a stack; otherwise, and with Ctrl, zoom. */
+  wheel(event) {
     event.preventDefault();
     const lines = event.deltaMode === 1 ? event.deltaY * 16 : event.deltaY;
-    if (this.picture?.frames > 1 && !event.ctrlKey) {
-      this.turned += lines / 60;
-      const steps = Math.trunc(this.turned);
-      this.turned -= steps;
-      if (steps) this.frameBy(steps);
-      return;
-    }
+    if (this.stacked && !event.ctrlKey) return this._turn(lines / 60);
     this.zoomBy(Math.exp(-lines * (event.ctrlKey ? 0.01 : 0.0016)), ...this._place(event.clientX, event.clientY));
   }
 
@@ -211,9 +217,19 @@ export class Viewer {
       this.panBy(dx / 2, dy / 2);
     } else if (this.mode === "pan" || this.spaceHeld || event.buttons & 6) {
       this.panBy(dx, dy);
+    } else if (this.mode === "slice" && this.stacked) {
+      this._turn(dy / Math.max(6, Math.min(24, this.height / this.picture.frames))); // a stack in one stroke
     } else {
       this.windowBy(dx * 0.75, dy * 0.5); // right: softer; up: brighter
     }
+  }
+
+  /** Turn by parts of slices, which add up. */
+  _turn(slices) {
+    this.turned += slices;
+    const steps = Math.trunc(this.turned);
+    this.turned -= steps;
+    if (steps) this.frameBy(steps);
   }
 
   _place(x, y) {

@@ -1,4 +1,4 @@
-"""`digest`: one hash of everything a study found, the same after any number of stops, restarts and replays.
+"""One hash of everything a study found, the same after any number of stops, restarts and replays.
 
 In it: every image by arm (content key, pixel hash, outcome), every plan by content key, every reading (no clock times;
 drawn times of simulated readers), every estimate and image metric to ten significant digits (refusal rates follow from

@@ -1,0 +1,153 @@
+"""The command line's verbs on files, and for upkeep: what needs no study under way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lungeval.command import FILE, Answer, verb
+
+if TYPE_CHECKING:
+    from lungeval.records import Policy
+
+
+@verb
+@click.argument("labels", type=FILE)
+@click.option("--columns", default="", help="Your column names: `image=case,pass=presentation` (yours=ours).")
+@click.option("--map", "words", multiple=True, help="Your words: `truth.synthetic=fake` (column.yours=ours); repeat.")
+@click.option("--primary", default="balanced_accuracy", show_default=True, help="The primary estimand.")
+@click.option("--unsure", type=click.Choice(["half", "wrong", "excluded"]), default="half", show_default=True,
+              help="What unsure counts as in the primary analysis.")  # fmt: skip
+@click.option("--alpha", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), default=0.05, show_default=True,
+              help="Intervals have level 1 - alpha.")  # fmt: skip
+@click.option("--out", type=FILE, help="Folder for report.html and tables/; default: reports/NAME-HASH.")
+def analyse(
+    labels: Path, columns: str, words: tuple[str, ...], primary: str, unsure: Policy, alpha: float, out: Path | None,
+    progress: Any,
+) -> Answer:  # fmt: skip
+    """Score labels that were collected elsewhere: a CSV with reader, case, truth and label."""
+    from lungeval.analysing import analyse_labels
+
+    return analyse_labels(
+        labels, columns, words, primary=primary, unsure=unsure, alpha=alpha, out=out, progress=progress
+    )
+
+
+@verb
+@click.argument("generator", type=FILE)
+@click.option("--new", is_flag=True, help="Begin anew; earlier checkpoints are discarded.")
+@click.option("--finish", is_flag=True, help="Take no more steps: write the result from the latest checkpoint.")
+def train(generator: Path, new: bool, finish: bool, progress: Any) -> Answer:
+    """Train what a generator file's `train:` describes; run it again to go on where it stopped."""
+    from lungeval.training import train as fit
+
+    data = fit(generator, progress, new=new, stop=finish)
+    return data, data["out"]
+
+
+@verb
+@click.argument("run", type=FILE)
+def digest(run: Path, progress: Any) -> Answer:
+    """One hash of everything a scored run found; equal studies have equal digests."""
+    from lungeval.runs import Run
+    from lungeval.verifying import digest as compute
+
+    found = compute(Run(run))
+    return {"digest": found}, found
+
+
+@verb
+@click.argument("real", type=FILE)
+@click.argument("fake", type=FILE)
+@click.option("--harmonise", is_flag=True, help="Also after the harmoniser's defaults; what is left then decides.")
+@click.option("--modality", type=click.Choice(["xray", "ct"]), help="Compare images of this modality alone.")
+@click.option("--condition", help="Compare reals of this condition alone.")
+@click.option("--accept", "accepted", multiple=True, help="`FACT=reason`: a pixel fact that may differ; repeat.")
+@click.option("--training", type=FILE, help="Folder or .npz of the generator's training images: finds those shown.")
+@click.option("--alpha", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), default=0.05, show_default=True,
+              help="Family-wise level of the gate.")  # fmt: skip
+@click.option("--out", type=FILE, help="Write the sheet (HTML) here.")
+def audit(
+    real: Path, fake: Path, harmonise: bool, modality: str | None, condition: str | None, accepted: tuple[str, ...],
+    training: Path | None, alpha: float, out: Path | None, progress: Any,
+) -> Answer:  # fmt: skip
+    """Ask whether files, encodings or cheap pixel facts tell FAKE from REAL (folders or .npz); exit code 5 if so."""
+    from lungeval.auditing.command import audit_files
+
+    return audit_files(
+        real, fake, harmonised=harmonise, modality=modality, condition=condition, accepted=accepted, training=training,
+        alpha=alpha, out=out, progress=progress,
+    )  # fmt: skip
+
+
+@verb
+@click.argument("file", type=FILE)
+def identity(file: Path, progress: Any) -> Answer:
+    """Make an age identity in FILE (keep it safe) and print its public key, for `blinding.encrypt_to`."""
+    from lungeval.encryption import new_identity
+
+    public = new_identity(file)
+    return {"identity": str(file), "public": public}, public
+
+
+@verb
+@click.argument("run", type=FILE)
+@click.option("--identity", type=FILE, help="The owner's age identity, for an encrypted key (else LUNGEVAL_IDENTITY).")
+@click.option("--root", help="The root as it was registered elsewhere.")
+def verify(run: Path, identity: Path | None, root: str | None, progress: Any) -> Answer:
+    """Check a run against its seal: every file, event, key row and answer; names what was changed (exit code 5)."""
+    from lungeval.runs import Run
+    from lungeval.verifying import verify_run
+
+    return verify_run(Run(run), identity, progress, root=root)
+
+
+@verb
+@click.argument("run", type=FILE)
+@click.option("--as", "form", type=click.Choice(["archive", "host-bundle"]), required=True,
+              help="archive: one tar with every image, from which the study can be run again; host-bundle: what "
+              "another machine needs to serve the page, without the key.")  # fmt: skip
+@click.option("--out", type=FILE, help="The file (archive: RUN.tar beside the run) or folder (host-bundle: RUN-host).")
+@click.option("--public-url", help="host-bundle: the address readers will use; prints their links.")
+def export(run: Path, form: str, out: Path | None, public_url: str | None, progress: Any) -> Answer:
+    """A run in another form: an archive that replays it, or a bundle that serves it elsewhere."""
+    from lungeval.runs import Run
+
+    study = Run(run)
+    if form == "host-bundle":
+        from lungeval.bundling import host_bundle
+
+        found = host_bundle(study, out, public_url=public_url)
+        links = "".join(f"\n  {reader}: {link}" for reader, link in found.get("links", {}).items())
+        return found, found["place"] + links
+    from lungeval.exporting import export_archive
+    from lungeval.overview import open_readers
+    from lungeval.verifying import digest as compute
+
+    study.need("generate")
+    waiting = open_readers(study)
+    if waiting:
+        progress.tell(
+            f"warning: readings are open ({', '.join(waiting)}), and the archive tells which image is whose: "
+            "keep it from the readers"
+        )
+    found = export_archive(study, out, digest=compute(study) if study.finished("score") else "")
+    progress.say(f"export: {found['members']} files" + ("" if found["written"] else ", the same as before"))
+    return found, found["file"]
+
+
+@verb
+@click.argument("run", type=FILE)
+@click.argument("source", type=FILE)
+def collect(run: Path, source: Path, progress: Any) -> Answer:
+    """Bring home the readings of a host bundle (its folder, a tar of it, or readings.db), chain by chain."""
+    from lungeval.bundling import collect as bring
+    from lungeval.runs import Run
+
+    found = bring(Run(run), source, progress)
+    lines = [
+        f"{name}: {row['new']} new, {row['answered']} of {row['planned']}" for name, row in found["readers"].items()
+    ]
+    return found, "\n".join(lines)

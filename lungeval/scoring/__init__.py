@@ -1,0 +1,101 @@
+"""Stage `score` -> 4-scores/: open the key, join each reading to its truth, analyse; results.json and readings.csv."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from lungeval.errors import LungevalError
+from lungeval.files import write_atomic
+from lungeval.protocol import Analysis, LockedProtocol
+from lungeval.records import Case, Label, Reading, ScoredReading, estimates_of, rows_to_csv, to_json
+from lungeval.runs import Run
+from lungeval.scoring.facts import facts, stated, versions
+from lungeval.scoring.requests import attempts_of, requests
+from lungeval.seal import open_key
+from lungeval.statistics.analysis import Settings, analyse
+from lungeval.statistics.refusals import refusal_rates
+
+__all__ = ["join", "score", "settings_of", "versions"]
+
+
+def score(
+    run: Run,
+    locked: LockedProtocol,
+    readings: Sequence[Reading],
+    readers: Sequence[dict[str, Any]],
+    *,
+    ribbon: str,
+    drawn_arms: Sequence[str],
+) -> None:
+    """Write 4-scores/.
+
+    Args:
+        run: the run; images, cases, measures and readings are there.
+        locked: the protocol.
+        readings: every answer.
+        readers: id, kind, experience_years, planned, answered, closed of every reader.
+        ribbon: what every page says of what is not real.
+        drawn_arms: arms whose images are phantoms.
+    """
+    key = {case.case: case for case in open_key(run.folder)}
+    table = join(readings, key)
+    folder = run.path("score")
+    measures = json.loads((run.path("measure") / "measures.json").read_text(encoding="utf-8"))
+    about = facts(run, locked, list(key.values()), readers, ribbon=ribbon, drawn_arms=drawn_arms)
+    manifest, log = run.manifest(), attempts_of(run)
+    refused = refusal_rates(manifest, {row["arm"] for row in log}, alpha=locked.protocol.analysis.alpha)
+    if refused:
+        about["requests"] = requests(manifest, log, {str(row.scope.arm) for row in refused})
+    readers_said = analyse(table, settings_of(locked.protocol.analysis, unsure=locked.protocol.answers.unsure))
+    results = {
+        "schema": 1,
+        "run": stated(about | {"extractors": measures["extractors"]}),
+        "estimates": [*readers_said, *refused],
+        "image_metrics": estimates_of(measures["image_metrics"]),
+        "verdicts": [],
+    }
+    write_atomic(folder / "readings.csv", rows_to_csv(ScoredReading, table))
+    write_atomic(folder / "results.json", to_json(results))
+    run.finish("score")
+
+
+def settings_of(analysis: Analysis, *, unsure: bool) -> Settings:
+    """The protocol's analysis as the statistics take it."""
+    labels: tuple[Label, ...] = ("real", "unsure", "fake") if unsure else ("real", "fake")
+    return Settings(primary=analysis.primary, unsure=analysis.unsure, alpha=analysis.alpha, labels=labels)
+
+
+def join(readings: Sequence[Reading], key: dict[str, Case]) -> list[ScoredReading]:
+    """Readings with their truth, in order of kind of reader, reader and position.
+
+    Raises:
+        LungevalError: `changed` where a reading is of a case that the key does not know.
+    """
+    rows: list[ScoredReading] = []
+    for reading in sorted(readings, key=lambda r: (r.reader_kind, r.reader, r.position)):
+        case = key.get(reading.case)
+        if case is None:
+            raise LungevalError(
+                "changed", f"reader {reading.reader} answered case {reading.case}, which the key does not know",
+                where="3-readings", remedy="the readings are of another run: put this run's own store back",
+            )  # fmt: skip
+        rows.append(
+            ScoredReading(
+                reader=reading.reader,
+                case=reading.case,
+                truth=case.truth,
+                label=reading.label,
+                arm=case.arm,
+                modality=case.modality,
+                condition=case.condition,
+                patient=case.cluster,
+                confidence=reading.confidence,
+                rt_ms=reading.rt_ms,
+                presentation=reading.kind,
+                presentation_id=reading.presentation,
+                reader_kind=reading.reader_kind,
+            )
+        )
+    return rows
