@@ -13,17 +13,18 @@ import shutil
 from typing import Any
 
 from lungeval.blinding import extend_set, ribbon_of
+from lungeval.encryption import SUFFIX
 from lungeval.errors import LungevalError, raise_all
-from lungeval.files import write_atomic
+from lungeval.files import seal_folder, write_atomic
+from lungeval.keys import sha256_file
 from lungeval.progress import Progress
 from lungeval.protocol import LockedProtocol
 from lungeval.protocol_files import Loaded
 from lungeval.reading.collecting import standings
-from lungeval.runs import LOCKED, Run
-from lungeval.seal import KEY, SECRET, read_root
+from lungeval.records import to_json
+from lungeval.runs import KEPT_APART, LOCKED, SOURCE, Run
+from lungeval.seal import KEY, SECRET, make_secret, printed_root, read_root
 
-FOLDER = "sealed/amendments"
-"""What amendments replaced, a folder each, by number."""
 KEPT = ("1-blinded", "sealed")
 """Folders that an amendment changes; the cases' pixels, which it only adds to, are not kept twice."""
 
@@ -42,7 +43,8 @@ def amend(run: Run, loaded: Loaded, reason: str, progress: Progress) -> dict[str
 
     Raises:
         LungevalError: `usage` without a reason, or where the readings have ended; `design` for any change but an
-            addition, one fault each; `audit` where the larger set leaks. The run is then as it was.
+            addition, one fault each; `audit` where the larger set leaks; `run-folder` where the key is encrypted and
+            the identity is not given. The run is then as it was.
     """
     if not reason.strip():
         raise LungevalError("usage", "an amendment needs a reason", remedy="add --reason '…'; the report prints it")
@@ -56,6 +58,8 @@ def amend(run: Run, loaded: Loaded, reason: str, progress: Progress) -> dict[str
                 remedy="begin a new run with `lungeval run PROTOCOL --new`",
             )  # fmt: skip
         before, after = run.locked(), loaded.protocol
+        run.encrypt_key(before.protocol.blinding.encrypt_to)  # a plain key that a stop left is not kept below
+        make_secret(run.folder)  # what cannot be opened is told of before anything is written
         facts: dict[str, Any] = {
             "amendment": len(run.events_of("amended")) + 1,
             "what": additions(before, after, str(loaded.path)),
@@ -63,28 +67,28 @@ def amend(run: Run, loaded: Loaded, reason: str, progress: Progress) -> dict[str
             "foreseen": foreseen(first_lock(run), after),
             "after_first_answer": any(standing.answered for standing in standings(run, before)),
         }
-        _keep(run, facts["amendment"])
-        run.event("amending", amendment=facts["amendment"], protocol=after.digest())
+        kept = _keep(run, facts["amendment"])
+        run.event("amending", amendment=facts["amendment"], protocol=after.digest(), kept=kept)
         phantoms = sorted({image.arm for image in run.manifest() if image.stands_in})
         try:
             run.relock(after)
             root = extend_set(run, after, progress, ribbon=ribbon_of(after, phantoms))
+            write_atomic(run.folder / SOURCE, to_json({"protocol": str(loaded.path.resolve())}))
+            noted = {"lock": sha256_file(run.folder / LOCKED), "source": sha256_file(run.folder / SOURCE)}
         except BaseException:
             settle(run, progress)
             raise
-        run.event("amended", protocol=after.digest(), **facts)
+        run.event("amended", protocol=after.digest(), kept=kept, **noted, **facts)
     return facts | {"root": root}
 
 
 def settle(run: Run, progress: Progress) -> None:
     """Undo an amendment that was cut short: what stood there before is put back."""
-    last = run.last_event("amending")
-    over = [event.get("amendment") for event in run.events() if event.get("event") in ("amended", "withdrawn")]
-    begun = [event.get("amendment") for event in run.events_of("amending")]
-    if len(begun) == len(over):
+    last = run.amending()
+    if last is None:
         return
-    kept = run.folder / FOLDER / str(last["amendment"])
-    shutil.copyfile(kept / LOCKED, run.folder / LOCKED)
+    kept = run.folder / KEPT_APART / str(last["amendment"])
+    write_atomic(run.folder / LOCKED, (kept / LOCKED).read_bytes())
     for path in sorted(kept.rglob("*")):
         name = path.relative_to(kept)
         if path.is_file() and name.parts[0] in KEPT:
@@ -96,15 +100,20 @@ def settle(run: Run, progress: Progress) -> None:
     for path in (run.path("blind") / "cases").iterdir():
         if path.stem not in listed:
             path.unlink()
-    run.event("withdrawn", amendment=last["amendment"])
-    run.event("sealed", root=read_root(run.folder), cases=len(listed))
+    if printed_root(run.folder) != read_root(run.folder):
+        run.event("sealed", root=read_root(run.folder), cases=len(listed))
+    locked = {n: sha256_file(run.folder / n) for n in (KEY + SUFFIX, SECRET + SUFFIX) if (run.folder / n).is_file()}
+    if locked and {n: run.last_event("encrypted").get("files", {}).get(n) for n in locked} != locked:
+        run.event("encrypted", to=run.last_event("encrypted").get("to"), files=locked)
     run.finish("blind")
+    run.event("withdrawn", amendment=last["amendment"])  # last: a stop before it has all of this done again
+    shutil.rmtree(kept, ignore_errors=True)
     progress.say(f"  amendment {last['amendment']} was not completed: the run is as it was before")
 
 
 def first_lock(run: Run) -> LockedProtocol:
     """The protocol as it was when the run began, before any amendment."""
-    path = run.folder / FOLDER / "1" / LOCKED
+    path = run.folder / KEPT_APART / "1" / LOCKED
     if not path.is_file():
         return run.locked()
     return LockedProtocol.model_validate(json.loads(path.read_text(encoding="utf-8"))["locked"])
@@ -147,9 +156,9 @@ def foreseen(first: LockedProtocol, after: LockedProtocol) -> bool:
     return bool(allowed.rule) and more <= allowed.readers and after.protocol.set.per_generator <= most
 
 
-def _keep(run: Run, number: int) -> None:
-    """Copy what the amendment may change."""
-    kept = run.folder / FOLDER / str(number)
+def _keep(run: Run, number: int) -> str:
+    """Copy what the amendment may change; returns the hash of the list of it all."""
+    kept = run.folder / KEPT_APART / str(number)
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
     kept.parent.chmod(0o700)
@@ -157,6 +166,7 @@ def _keep(run: Run, number: int) -> None:
         skip = shutil.ignore_patterns("cases" if folder == "1-blinded" else "amendments")
         shutil.copytree(run.folder / folder, kept / folder, ignore=skip)
     shutil.copyfile(run.folder / LOCKED, kept / LOCKED)
+    return seal_folder(kept)
 
 
 def _fixed(key: str, why: str, where: str) -> LungevalError:

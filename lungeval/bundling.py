@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lungeval.errors import LungevalError, raise_all
+from lungeval.errors import LungevalError, LungevalErrors, raise_all
 from lungeval.files import SUMS, check_folder, sync_folder, write_atomic
 from lungeval.keys import sha256_file
 from lungeval.progress import Progress
@@ -88,8 +88,8 @@ def host_bundle(run: Run, out: Path | None = None, *, public_url: str | None = N
             where something else is there, the place lies in the run folder, or the URL is no address.
     """
     check_public_url(public_url or "")
-    run.need("blind")
     run.check()
+    run.need("blind")
     home = run.folder.resolve()
     place = (home.with_name(f"{home.name}-host") if out is None else out).resolve()
     if place.is_relative_to(home):
@@ -232,6 +232,10 @@ def serve_bundle(folder: Path, address: Address, progress: Progress) -> list[Sta
         check_bundle(folder)
     elif (run.path("blind") / SUMS).is_file():
         raise_all(check_folder(run.path("blind")))
+    try:
+        run.study(), run.plan()
+    except ValueError:
+        raise _changed("the file cannot be read", str(run.path("blind") / "study.json")) from None
     with run.working():
         others = [f"{seat['id']} ({seat['kind']})" for seat in run.study()["readers"] if seat["kind"] not in PAGE_KINDS]
         if others:
@@ -257,27 +261,21 @@ def collect(run: Run, source: Path, progress: Progress) -> dict[str, Any]:
         new (answers), readers: {id: {new, answered, planned}}, open (ids of readers of the page who are not done).
 
     Raises:
-        LungevalError: `run-folder` where no readings are there; `usage` where the run is scored; `changed`, every fault
-            at once, where they are of another study, forged, or part from what is here. Then nothing was taken.
+        LungevalError: `run-folder` where no readings are there; `usage` where the readings have ended; `changed`, every
+            fault at once, where they are of another study, forged, or part from what is here. Then nothing was taken.
     """
-    run.need("blind")
+    run.locked()
     with run.working(), tempfile.TemporaryDirectory() as place:
         run.check()
-        if run.finished("score"):
+        run.need("blind")
+        if run.finished("read") or run.finished("score"):
             raise LungevalError(
-                "usage", "the run is scored", where=str(run.folder), remedy="later readings need a new run"
-            )
+                "usage", "the readings of this run have ended", where=str(run.folder),
+                remedy="later readings need a new run",
+            )  # fmt: skip
         printed = {str(event["root"]) for event in run.events_of("sealed")}  # an amendment seals anew
         copy = _fetch(source, Path(place), printed | {read_root(run.folder)})
-        with Store.open(copy) as there:
-            faults = there.verify_chain()
-            raise_all(
-                [
-                    LungevalError(f.code, f.what, where=f.where.replace(str(copy), str(source)), remedy=AGAIN)
-                    for f in faults
-                ]
-            )
-            chains, consents = there.chains(), there.consents()
+        chains, consents = _whole(copy, source)
         raise_all(foreign(run, chains, str(source)))
         known = {name: (int(n), str(head)) for name, (n, head) in run.last_event("read").get("heads", {}).items()}
         run.path("read").mkdir(parents=True, exist_ok=True)
@@ -295,6 +293,22 @@ def collect(run: Run, source: Path, progress: Progress) -> dict[str, Any]:
         "readers": {s.reader: {"new": new.get(s.reader, 0), "answered": s.answered, "planned": s.planned} for s in now},
         "open": [s.reader for s in now if s.open],
     }
+
+
+def _whole(copy: Path, source: Path) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
+    """Chains and consents of a store that came from elsewhere; every fault is told of the file it came from."""
+    try:
+        with Store.open(copy) as there:
+            raise_all(there.verify_chain())
+            chains = there.chains()
+            if not all(type(row["number"]) is int for chain in chains.values() for row in chain):
+                raise ValueError("a number that is none")
+            return chains, there.consents()
+    except LungevalError as bad:
+        faults = [(fault.code, fault.what, fault.where.replace(str(copy), str(source))) for fault in bad.faults()]
+    except (ValueError, TypeError):  # SQLite keeps any value in any column
+        faults = [("changed", "what is in the store are not answers", str(source))]
+    raise LungevalErrors([LungevalError(code, what, where=where, remedy=AGAIN) for code, what, where in faults])
 
 
 def _fetch(source: Path, place: Path, roots: set[str]) -> Path:

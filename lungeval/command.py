@@ -112,7 +112,7 @@ def _fail(error: LungevalError, *, as_json: bool, debug: bool) -> None:
         raise error
     faults = tuple(error.faults())
     if as_json:
-        click.echo(_object(None, faults))
+        click.echo(_object(error.data, faults))
     else:
         for fault in faults:
             click.echo(f"lungeval: {fault.code}: {fault}", err=True)

@@ -55,6 +55,8 @@ class LungevalError(Exception):
         self.where = where
         self.remedy = remedy
         self.exit = EXIT_CODES[code]
+        self.data: object = None
+        """What was found all the same, for `--json`; None where nothing was."""
         super().__init__(str(self))
 
     def __str__(self) -> str:

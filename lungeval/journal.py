@@ -68,6 +68,18 @@ def append(folder: Path, event: Mapping[str, Any]) -> None:
         _write_head(folder, Head(head.number + 1, _hash(line.encode())))
 
 
+def complete(folder: Path) -> None:
+    """Complete an append that was interrupted, so that what is read next is all that was told.
+
+    Raises:
+        LungevalError: `changed` where log and head do not belong together.
+    """
+    head = _read_head(folder)
+    if head is not None and head.next is not None:
+        with _locked(folder / LOG, "a+b", fcntl.LOCK_EX) as handle:
+            _settle(folder, handle)
+
+
 def events(folder: Path) -> list[dict[str, Any]]:
     """Every event that can be read, in the order of the file."""
     path, found = folder / LOG, []

@@ -204,7 +204,7 @@ class Reader(Settings):
     experience_years: Number | None = Field(default=None, ge=0)
     """Years of reading experience."""
     person: Slug | None = None
-    """The person's code across studies, for the exposure ledger (never a name); None = the id, in studies of this name."""
+    """The person's code across studies, for the exposure ledger (no name); None = the id, in studies of this name."""
     labels: StrictStr | None = None
     """imported: the label table, relative to the protocol."""
     dprime: Number = 1.0

@@ -112,16 +112,13 @@ def _blinding(document: Document, blinding: dict[str, Any]) -> Iterator[Lungeval
 
 
 def _amendments(document: Document, data: dict[str, Any]) -> Iterator[LungevalError]:
-    block, study = _block(data, "amendments"), _block(data, "set")
+    block = _block(data, "amendments")
     rule = block.get("rule")
     if (block.get("readers") or block.get("per_generator")) and not (isinstance(rule, str) and rule.strip()):
         yield document.fault(
             ("amendments",), "'rule' is missing",
             "write when readers or cases may be added; it must not depend on the answers' truth", key=True,
         )  # fmt: skip
-    most, now = block.get("per_generator"), study.get("per_generator", StudySet.model_fields["per_generator"].default)
-    if _whole(most) and _whole(now) and most < now:
-        yield document.fault(("amendments", "per_generator"), f"{most} is fewer than the {now} shown now", "raise it")
 
 
 def odd(document: Document, protocol: Protocol) -> Iterator[LungevalError]:
@@ -136,3 +133,7 @@ def odd(document: Document, protocol: Protocol) -> Iterator[LungevalError]:
         yield document.fault(
             ("blinding", "declared_effect"), "no step of the harmoniser changes content", "remove the line", key=True
         )
+    most = protocol.amendments.per_generator
+    if most is not None and most < protocol.set.per_generator:
+        what = f"{most} is fewer than the {protocol.set.per_generator} shown now"
+        yield document.fault(("amendments", "per_generator"), what, "raise it, unless this is an exploratory addition")

@@ -43,6 +43,8 @@ STAGES = {
 """Stage -> its folder. `report` writes report.html and tables/ into the run folder itself."""
 LOCKED = "protocol.lock.json"
 SOURCE = "sealed/source.json"
+KEPT_APART = "sealed/amendments"
+"""What amendments replaced, a folder each, by number."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,16 @@ class Run:
         """Refuse to go on where the lock, the log or a finished stage was edited, naming every file.
 
         Raises:
-            LungevalError: `changed`, one fault a file or event.
+            LungevalError: `changed`, one fault a file or event; one alone where an amendment is half done.
         """
+        under_way = self.amending()
+        if under_way is not None:
+            raise LungevalError(
+                "changed", f"amendment {under_way.get('amendment')} was begun and neither completed nor undone",
+                where=str(self.folder),
+                remedy="wait if `lungeval amend` is at work; otherwise the next `lungeval run`, `read` or `amend` "
+                "undoes it first",
+            )  # fmt: skip
         self.locked()
         raise_all([*journal.faults(self.folder), *(fault for stage in STAGES for fault in self.stage_faults(stage))])
 
@@ -179,6 +189,14 @@ class Run:
         """The latest event of a name; an empty object where there is none."""
         return next((event for event in reversed(self.events()) if event.get("event") == name), {})
 
+    def amending(self) -> dict[str, Any] | None:
+        """The event of an amendment that was cut short, neither completed nor undone; None where there is none."""
+        under_way: dict[str, Any] | None = None
+        for event in self.events():
+            if event.get("event") in ("amending", "amended", "withdrawn"):
+                under_way = event if event["event"] == "amending" else None
+        return under_way
+
     def reported(self, paths: Iterable[Path]) -> None:
         """Note the hashes of the report's files, unless they are those noted last (a report may be written again)."""
         hashes = {path.relative_to(self.folder).as_posix(): sha256_file(path) for path in sorted(paths)}
@@ -222,10 +240,13 @@ class Run:
             handle.write(f"process {os.getpid()}\n")
             handle.flush()
             sweep_temporary(self.folder)
+            with contextlib.suppress(LungevalError):  # a log that was edited is what `check` tells of
+                journal.complete(self.folder)
             for stage in STAGES:
                 if self.finished(stage):
                     shutil.rmtree(self.path(stage) / BATCHES, ignore_errors=True)
-                    if self.noted(stage) is None:  # stopped between the stage's list and its event
+                    if self.noted(stage) is None and (self.folder / journal.LOG).is_file():
+                        # stopped between the stage's list and its event; a server's copy has no log and gets none
                         self.finish(stage)
             yield
 
@@ -238,6 +259,10 @@ def open_run(reports: Path, locked: LockedProtocol, source: Path, *, new: bool =
         locked: the protocol with everything resolved.
         source: the protocol's file, kept in sealed/ for the stage commands.
         new: begin another run of the same protocol (-2, -3 ...).
+
+    Raises:
+        LungevalError: `changed` where the run of this protocol was amended to another one since, or where its amendment
+            to this one was cut short.
     """
     amended = None if new else _amended(reports, locked)
     if amended:
@@ -258,11 +283,35 @@ def open_run(reports: Path, locked: LockedProtocol, source: Path, *, new: bool =
 
 
 def _amended(reports: Path, locked: LockedProtocol) -> Run | None:
-    """The latest run that began from another protocol and was amended to this one."""
-    mark = f'"sha256": "{locked.digest()}"'
-    found = [path.parent for path in reports.glob(f"{locked.protocol.name}-*/{LOCKED}") if mark in path.read_text()]
-    found = [folder for folder in found if Run(folder).events_of("amended")]
-    return Run(max(found, key=lambda folder: (folder / LOCKED).stat().st_mtime)) if found else None
+    """The run that began from another protocol and was amended to this one, unless a later one began from this one.
+
+    Raises:
+        LungevalError: `changed` where the run of this protocol was amended to another one since, or where its amendment
+            to this one was cut short: neither is gone on with, and no other run is begun in silence.
+    """
+    latest: tuple[str, Run, list[Any]] | None = None
+    for path in sorted(reports.glob(f"{locked.protocol.name}-*/{LOCKED}")):
+        run = Run(path.parent)
+        told = [event for event in run.events() if event.get("event") in ("began", "amended")]
+        coming = run.amending()
+        if coming is not None and coming.get("protocol") == locked.digest():
+            raise LungevalError(
+                "changed", "the amendment of a run to this protocol was cut short", where=str(run.folder),
+                remedy="give the command `lungeval amend` again, or begin another run with --new",
+            )  # fmt: skip
+        followed = [event.get("protocol") for event in told]
+        if locked.digest() in followed:
+            since = str(told[followed.index(locked.digest())].get("at", ""))
+            if latest is None or since >= latest[0]:
+                latest = since, run, followed
+    if latest is None or len(latest[2]) == 1:
+        return None
+    if latest[2][-1] != locked.digest():
+        raise LungevalError(
+            "changed", "the run of this protocol was amended to another one since", where=str(latest[1].folder),
+            remedy=f"go on with {source_of(latest[1])}, or begin another run with --new",
+        )  # fmt: skip
+    return latest[1]
 
 
 def _lock_text(locked: LockedProtocol) -> str:

@@ -145,6 +145,12 @@ def _resized(film: Film) -> None:
         film.pixels = _scaled(film.pixels, 112)
 
 
+def _one_size(film: Film) -> None:
+    """Fakes of one size, reals smaller and larger in turn: in the middle of every ranking, and perfectly told."""
+    if not film.fake:
+        film.pixels = _scaled(film.pixels, 120 if film.index % 2 else 136)
+
+
 def _wide(film: Film) -> None:
     rows, cols = (126, 130) if film.fake else (128, 128)
     wide = np.asarray(Image.fromarray(film.pixels).resize((136, 136), Image.Resampling.BICUBIC))
@@ -313,7 +319,7 @@ PLANTS: dict[str, Plant] = {
     "time": _time, "order": _nothing, "header": _header, "chunks": _chunk, "exif": _exif, "text_chunks": _text_chunk,
     "mode": _mode,
     # encoding, container
-    "pixels": _resized, "aspect": _wide, "bit_depth": _sixteen, "colour_type": _palette,
+    "pixels": _resized, "size": _one_size, "aspect": _wide, "bit_depth": _sixteen, "colour_type": _palette,
     "quantisation": partial(_jpeg, fake={"quality": 94}),
     "chroma_subsampling": partial(_rgb_jpeg, fake={"subsampling": 2}),
     "progressive": partial(_jpeg, fake={"progressive": True}), "icc": _icc,
@@ -348,8 +354,9 @@ SPILLS: dict[str, frozenset[str]] = {
     "header": frozenset({"bytes", "compression", "chunks", "transfer_syntax", "colour_type", "mode"}),
     "exif": frozenset(),
     "mode": frozenset({"bytes", "compression", "colour_type"}),
-    "pixels": frozenset({"bytes", "compression"}),
-    "aspect": frozenset({"pixels"}),
+    "pixels": frozenset({"bytes", "compression", "size"}),
+    "size": frozenset({"bytes", "compression", "pixels"}),
+    "aspect": frozenset({"pixels", "size"}),
     "bit_depth": frozenset({"bytes", "compression", "mode"}),
     "colour_type": frozenset({"bytes", "compression", "chunks", "mode"}),
     "chunks": frozenset({"bytes", "compression"}),

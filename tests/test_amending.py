@@ -9,17 +9,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from studies import lungeval, write_protocol
+from studies import SMALL, lungeval, write_protocol
 
-from lungeval.amending import additions, amend
+from lungeval.amending import additions, amend, settle
+from lungeval.encryption import new_identity
 from lungeval.errors import LungevalError
 from lungeval.progress import Progress
-from lungeval.protocol_files import load_protocol
+from lungeval.protocol_files import Loaded, load_protocol
 from lungeval.runs import Run
+from lungeval.verifying import verify
 
 READERS = [{"id": "s1", "kind": "simulated", "dprime": 1.5}, {"id": "h1", "kind": "human"}]
 MORE = [*READERS, {"id": "s2", "kind": "simulated", "dprime": 0.5}]
@@ -173,6 +176,129 @@ def test_an_addition_that_cannot_be_made_is_undone(study: Path, monkeypatch: pyt
     done = lungeval("verify", run.folder)
     assert done.returncode == 0, done.stderr
     assert lungeval("run", study / "protocols" / "small.yaml", "--no-serve").returncode == 4
+
+
+def test_an_amended_copy_of_the_protocol_is_gone_on_with_and_the_first_one_refused(study: Path) -> None:
+    """Stage commands find the copy; the protocol as it was neither drops the new reader nor begins another run."""
+    run = run_of(study)
+    path = changed(study, readers=MORE)
+    copy = path.rename(path.with_name("amended.yaml"))
+    changed(study)
+    assert lungeval("amend", run.folder, copy, "--reason", "s2 joins").returncode == 0
+    assert lungeval("score", run.folder).returncode == 4, "h1 has not read"
+    old = lungeval("run", path, "--no-serve")
+    assert old.returncode == 5
+    assert f"amended to another one since; go on with {copy}" in old.stderr
+    assert [p for p in (study / "reports").iterdir() if p.is_dir()] == [run.folder]
+    assert lungeval("verify", run.folder).returncode == 0
+    assert lungeval("run", copy, "--no-serve").returncode == 4
+    (run.folder / "sealed/amendments/1/sealed/invites.csv").write_text("reader,token\n")
+    shutil.rmtree(run.folder / "sealed/amendments/1/1-blinded")
+    told = lungeval("verify", run.folder)
+    assert told.returncode == 5
+    assert "amendments/1/sealed/invites.csv: the file was edited" in told.stderr
+    assert "amendments/1/1-blinded/plan.csv: the file is gone" in told.stderr
+
+
+STOPS = ("os.rename", "os.remove", "shutil.copyfile")
+
+
+def stopped(act: Callable[[], object], at: int) -> int:
+    """Do something in a process that is gone, as by kill -9, before its `at`-th change to the disk; its exit code."""
+    pid = os.fork()
+    if pid == 0:
+        left = [at]
+
+        def count(event: str, _: object) -> None:
+            left[0] -= event in STOPS
+            if not left[0]:
+                os._exit(9)
+
+        sys.addaudithook(count)
+        try:
+            act()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_stopped_at_any_change_to_the_disk_it_is_undone_or_done(study: Path, tmp_path: Path) -> None:
+    """A stop at every fifth rename, removal or copy; the next command makes it good, and the run verifies."""
+    loaded = load_protocol(changed(study, readers=MORE))
+    ended = ""
+    for at in range(1, 400, 5):
+        shutil.copytree(run_of(study).folder, tmp_path / "copy" / "run")
+        run = Run(tmp_path / "copy" / "run")
+
+        def go(run: Run = run) -> None:
+            amend(run, loaded, "because", quiet())
+
+        code = stopped(go, at)
+        with run.working():
+            settle(run, quiet())
+            run.check()
+        assert not verify(run).faults, at
+        ended = run.events()[-1]["event"]
+        shutil.rmtree(tmp_path / "copy")
+        if code == 0:
+            break
+    assert ended == "amended"
+
+
+def test_a_half_done_amendment_is_told_of_and_nothing_is_taken_meanwhile(study: Path) -> None:
+    run = run_of(study)
+    path = changed(study, readers=MORE)
+
+    def go() -> None:
+        amend(run, load_protocol(path), "because", quiet())
+
+    assert stopped(go, 60) == 9
+    for command in (("verify",), ("export", "--as", "host-bundle")):
+        told = lungeval(command[0], run.folder, *command[1:])
+        assert told.returncode == 5
+        assert "amendment 1 was begun and neither completed nor undone" in told.stderr
+    told = lungeval("run", path, "--no-serve")
+    assert told.returncode == 5, "and no other run is begun in silence"
+    assert "was cut short" in told.stderr
+    assert lungeval("amend", run.folder, path, "--reason", "again").returncode == 0
+    assert lungeval("verify", run.folder).returncode == 0
+
+
+def test_an_encrypted_run_is_not_touched_without_the_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyrage")
+    public = new_identity(tmp_path / "owner.txt")
+    blinding = {**SMALL["blinding"], "encrypt_to": public}
+    people = [{"id": "h1", "kind": "human"}]
+    path = write_protocol(tmp_path, readers=people, blinding=blinding)
+    assert lungeval("run", path, "--no-serve").returncode == 4
+    run = run_of(tmp_path)
+    before = run.events()
+    loaded = load_protocol(
+        write_protocol(tmp_path, readers=[*people, {"id": "h2", "kind": "human"}], blinding=blinding)
+    )
+    with pytest.raises(LungevalError, match="no identity is given"):
+        amend(run, loaded, "because", quiet())
+    assert run.events() == before
+    monkeypatch.setenv("LUNGEVAL_IDENTITY", str(tmp_path / "owner.txt"))
+    amend_stop(run, loaded, monkeypatch)
+    assert not verify(run).faults, "the encrypted key that is put back is the one that the log notes last"
+    assert not amend(run, loaded, "because", quiet())["foreseen"]
+    assert not verify(run).faults
+    assert not list((run.folder / "sealed").rglob("key.csv"))
+
+
+def amend_stop(run: Run, loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupt an amendment after its key was encrypted."""
+    with monkeypatch.context() as patched:
+
+        def stop(*_: object, **__: object) -> str:
+            raise KeyboardInterrupt
+
+        patched.setattr("lungeval.amending.to_json", stop)
+        with pytest.raises(KeyboardInterrupt):
+            amend(run, loaded, "because", quiet())
 
 
 def test_no_reason_and_too_late(study: Path) -> None:

@@ -166,7 +166,7 @@ def test_confounds_by_name() -> None:
     assert "x ~ a" in found["near_duplicate_of_real"].what
     assert "y = b" in found["copy_of_real"].what
     assert "c = d" in found["copies"].what
-    assert ": r" in found["patient_in_both"].what
+    assert found["patient_in_both"].what == "1 patient is in both arms: d and x"
 
 
 def test_a_clean_pair_has_no_confounds() -> None:
@@ -213,6 +213,9 @@ def test_folders_that_cannot_be_compared(tmp_path: Path) -> None:
     leaky_sets.make("none", tmp_path, 3)
     with pytest.raises(LungevalError, match="no modality in common"):
         audit_folders(tmp_path / "real", tmp_path / "fake", modality="ct")
+    with pytest.raises(LungevalError, match="no real image of condition 'no_findin'") as caught:
+        audit_folders(tmp_path / "real", tmp_path / "fake", condition="no_findin")
+    assert "did you mean 'no_finding'" in str(caught.value)
 
 
 def test_npz_archives_and_training_images(tmp_path: Path) -> None:

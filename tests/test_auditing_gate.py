@@ -49,7 +49,7 @@ def study(folder: Path, plant: str = "", n: int = 12) -> tuple[Run, Any, list[Ca
 
 def gate(made: tuple[Run, Any, list[Case], list[Image]], **options: Any) -> dict[str, Any]:
     run, locked, cases, manifest = made
-    return opened(run, locked, cases, manifest, SHAPES, Progress(quiet=True), **options)
+    return opened(run, locked, cases, manifest, SHAPES, Progress(), **options)
 
 
 def test_twins_pass_and_hard_facts_are_constant(tmp_path: Path) -> None:
@@ -62,12 +62,13 @@ def test_twins_pass_and_hard_facts_are_constant(tmp_path: Path) -> None:
     assert "The gate passes" in (tmp_path / "out" / "audit.html").read_text()
 
 
-def test_a_leak_stops_and_passes_once_accepted(tmp_path: Path) -> None:
+def test_a_leak_stops_and_passes_once_accepted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = study(tmp_path, "levels", 9)
     with pytest.raises(LungevalError, match="`distinct_values`") as caught:
         gate(made, out=tmp_path / "out")
     assert caught.value.exit == Exit.AUDIT
     assert (tmp_path / "out" / "audit.json").exists()
+    assert f"sheet: {tmp_path / 'out' / 'audit.html'}" in capsys.readouterr().err
     stops = {f.what.split("`")[1] for f in caught.value.faults()}
     made[1].protocol.blinding.accept = dict.fromkeys(stops, "the generator's own levels")
     accepted = {row["fact"] for row in gate(made)["facts"] if row["fires"] and row["accepted"]}
@@ -80,3 +81,19 @@ def test_lengths_and_times_of_cases_must_be_equal(tmp_path: Path) -> None:
     os.utime(one, (5, 5))
     with pytest.raises(LungevalError, match="2 different times"):
         gate(made)
+
+
+def test_a_patient_in_both_arms_stops(tmp_path: Path) -> None:
+    """Clusters are hashed arm by arm; the patients of 0-images/private.csv are not."""
+    made = study(tmp_path)
+    rows = [f"{image.key},{image.arm},{'Doe^Jane' if n < 2 else f'p{n}'}," for n, image in enumerate(made[3])]
+    private = made[0].path("generate") / "private.csv"
+    private.write_text("\n".join(["key,arm,patient,path", *rows]) + "\n")
+    with pytest.raises(LungevalError, match="1 patient is in both arms: 000000000000 and 000000000000") as caught:
+        gate(made, out=tmp_path / "out")
+    assert "Doe" not in str(caught.value) + (tmp_path / "out" / "audit.json").read_text()
+    private.write_text(private.read_text().replace("Doe^Jane", "ab" * 32))
+    gate(made)
+    private.write_text(private.read_text().replace("ab" * 32, "7"))
+    made[3][:] = [image.model_copy(update={"seed": 7}) for image in made[3]]
+    gate(made)

@@ -14,8 +14,10 @@ from PIL import ImageDraw, ImageFont
 
 from lungeval.blinding.preview import preview
 from lungeval.blinding.sizes import recipes
+from lungeval.blinding.survey import lines_of
 from lungeval.errors import LungevalError, LungevalErrors
 from lungeval.images.grey import quantiles
+from lungeval.images.trimming import Box
 
 LONG = "an-arm-with-a-name-that-is-much-too-long-for-its-column"
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "harmonise.py"
@@ -171,3 +173,15 @@ def test_the_benchmark_runs():
     assert [line.split("  ")[0] for line in done.stdout.splitlines()[2:4]] == [
         "plain Pillow: open, crop, resize", "harmonise: levels, square, resample",
     ]  # fmt: skip
+
+
+def test_in_a_stack_a_line_counts_where_it_stands_on_many_slices() -> None:
+    here, nearly, there = Box(0, 10, 0, 40), Box(1, 10, 2, 40), Box(50, 60, 0, 40)
+    assert lines_of([[here, there]]) == 2, "a single frame is taken at its word"
+    assert lines_of([[here], [], [], [], [], [], [], []]) == 0
+    assert lines_of([[here], [nearly], [], [], [], [], [], []]) == 1
+    assert lines_of([[here], [there], [], [], [], [], [], []]) == 0
+    assert lines_of([[here, there], [nearly, there]]) == 2
+    assert lines_of([[here], [nearly], *[[]] * 30]) == 0, "two of 32 slices are no quarter"
+    page = [Box(20 * n, 20 * n + 10, 0, 40) for n in range(4)]
+    assert lines_of([page, *[[]] * 31]) == 4, "a dose report among the slices"

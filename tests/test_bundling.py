@@ -29,6 +29,9 @@ from lungeval.reading.collecting import Address, page_standings
 from lungeval.reading.desk import Desk
 from lungeval.reading.messages import Answer
 from lungeval.reading.store import Store
+from lungeval.runs import Run
+from lungeval.seal import read_root
+from lungeval.verifying import verify
 
 QUIET = Progress(quiet=True)
 
@@ -378,6 +381,60 @@ def test_nothing_is_taken_by_half(owner: Sealed, host: Path, monkeypatch: pytest
     assert rows(owner.run.folder) == []
     monkeypatch.undo()
     assert collect(owner.run, host, QUIET)["new"] == 6
+
+
+def test_a_blinded_folder_alone_gets_no_log_and_a_broken_study_is_named(owner: Sealed, tmp_path: Path) -> None:
+    shutil.copytree(owner.run.path("blind"), tmp_path / "alone" / "1-blinded")
+    run = Run(tmp_path / "alone")
+    run.finish("blind")
+    (run.folder / "events.jsonl").unlink()
+    (run.folder / "events.head").unlink()
+    with run.working():
+        assert not (run.folder / "events.jsonl").exists()
+    (run.path("blind") / "study.json").write_text("{")
+    (run.path("blind") / "SHA256SUMS").unlink()
+    with pytest.raises(LungevalError, match=r"study\.json: the file cannot be read") as fault:
+        serve_bundle(run.folder, Address(port=0), QUIET)
+    assert fault.value.code == "changed"
+
+
+def test_verify_checks_a_bundle_too(owner: Sealed, host: Path) -> None:
+    found = verify(Run(host))
+    assert not found.faults
+    assert found.root == read_root(owner.run.folder)
+    _flip(host / "1-blinded" / "plan.csv")
+    (host / "1-blinded" / "more.txt").write_text("more")
+    told = {Path(fault.where).name: fault.what for fault in verify(Run(host)).faults}
+    assert told["plan.csv"] == "the file is not the one that was bundled"
+    assert told["more.txt"] == "the file was added to the bundle"
+
+
+@pytest.mark.parametrize("number", ["x", 2.5])
+def test_a_store_whose_rows_have_no_numbers_is_refused_under_its_own_name(
+    owner: Sealed, host: Path, number: object
+) -> None:
+    read(host, owner, r1=2)
+    store = host / "3-readings" / "readings.db"
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("UPDATE readings SET number = ? WHERE number = 2", (number,))
+    with pytest.raises(LungevalError, match="not answers") as fault:
+        collect(owner.run, host, QUIET)
+    assert fault.value.code == "changed"
+    (host / "3-readings" / "readings.db").write_bytes(b"no database")
+    with pytest.raises(LungevalError) as fault:
+        collect(owner.run, store, QUIET)
+    assert fault.value.where == str(store)
+
+
+def test_readings_that_have_ended_are_not_added_to_before_the_score_either(owner: Sealed, host: Path) -> None:
+    """As where scoring stopped for want of the identity: a longer store would no longer be the one that was listed."""
+    read(host, owner, r1=2)
+    collect(owner.run, host, QUIET)
+    owner.run.finish("read")
+    read(host, owner, r1=1)
+    with pytest.raises(LungevalError, match="have ended"):
+        collect(owner.run, host, QUIET)
+    owner.run.check()
 
 
 def test_a_scored_run_takes_no_more(owner: Sealed, host: Path) -> None:

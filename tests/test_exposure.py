@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from studies import SMALL
+from studies import SMALL, lungeval, write_protocol
 
 from lungeval import exposure, images
 from lungeval.errors import LungevalError
@@ -279,3 +279,25 @@ def test_two_thousand_beside_two_thousand_take_seconds(reports: Path) -> None:
     assert time.process_time() - began < 8
     assert len(found) == 50
     assert all(row.near and row.reader == "r2" for row in found)
+
+
+def test_a_reader_who_met_the_cases_after_the_blinding_is_seen_when_reading_begins(tmp_path: Path) -> None:
+    """Two studies of the same films are blinded; h1 reads the first; the second notes it before its first answer."""
+    readers = [{"id": "h1", "kind": "human", "person": "p7"}, {"id": "s1", "kind": "simulated"}]
+    first = _blinded(write_protocol(tmp_path, name="first", readers=readers))
+    second = _blinded(write_protocol(tmp_path, name="second", readers=readers))
+    slot = next(slot for slot in first.plan() if slot.reader == "h1")
+    reading = Reading(**slot.model_dump(exclude={"block"}), reader_kind="human", label="fake")
+    assert record(first, first.locked(), [reading]) == 1
+    collected = lungeval("run", tmp_path / "protocols" / "small.yaml", "--no-serve")
+    assert collected.returncode == 4
+    (row,) = second.last_event("exposures")["rows"]
+    assert (row["reader"], row["run"], row["near"]) == ("h1", first.folder.name, False)
+    assert "reader h1 has met 1 case of the list before" in collected.stderr
+
+
+def _blinded(path: Path) -> Run:
+    assert lungeval("generate", path).returncode == 0
+    done = lungeval("blind", path, "--json")
+    assert done.returncode == 0, done.stderr
+    return Run(Path(json.loads(done.stdout)["data"]["run"]))

@@ -110,7 +110,7 @@ def test_overshoot_is_clipped_not_wrapped():
 def test_the_steps_are_described_with_their_parameters():
     text = "\n".join(describe(Recipe(128)))
     assert len(describe(Recipe(128))) == 4
-    for words in ("-600", "-1350 .. 150", "2^bits - 1", "min(rows, columns)", "128 x 128", "antialias", "half to even"):
+    for words in ("-600", "-1350 to 150", "2^bits - 1", "min(rows, columns)", "128 x 128", "antialias", "half to even"):
         assert words in text
 
 

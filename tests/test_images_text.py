@@ -99,3 +99,10 @@ def test_the_harmoniser_masks_only_where_asked():
 def test_text_at_the_very_edge_is_painted_over():
     unit = written(np.full((96, 96), 0.3), "12:30:45", (0, 0), 16, 1.0)
     assert masked(unit, lines(unit)).max() < 0.7
+
+
+def test_a_character_is_at_most_an_eighth_of_the_short_side():
+    """The same words, capitals 14 pixels high, on a film of 256 pixels and on its part of 100."""
+    film = written(shadow(noise=0), "HTEL", (20, 30), 20, 1.0)
+    assert len(lines(film)) == 1
+    assert lines(film[:100, :100]) == []

@@ -31,7 +31,7 @@ STAGES = ("generate", "blind", "measure", "read", "score", "report")
 
 
 def _digest(reports: Path) -> str:
-    (folder,) = reports.iterdir()
+    (folder,) = (path for path in reports.iterdir() if path.is_dir())
     done = lungeval("digest", folder)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -62,7 +62,7 @@ def _kill_in_stage(protocol: Path, reports: Path, stage: str, delay: float) -> s
             break
     time.sleep(delay)
     _kill(process)
-    (run,) = reports.iterdir()
+    (run,) = (path for path in reports.iterdir() if path.is_dir())
     return "ended" if (run / MARKS[stage]).exists() else "killed"
 
 
@@ -97,7 +97,7 @@ def test_kill_in_each_stage_ten_times_over(tmp_path: Path) -> None:
         ended = lungeval("run", protocol, "--reports", reports)
         assert ended.returncode == 0, ended.stderr
         assert _digest(reports) == expected
-        (folder,) = reports.iterdir()
+        (folder,) = (path for path in reports.iterdir() if path.is_dir())
         assert (folder / "report.html").is_file()
         assert list(folder.rglob(".*.tmp")) == []
     assert min(killed.values()) >= 5, f"kills before the stage was finished, of 10: {killed}"
@@ -191,7 +191,7 @@ def test_kill_through_the_page_every_acknowledged_answer_is_there_once(tmp_path:
             break
         assert person.done.is_set()
         assert hits == kills
-        (folder,) = reports.iterdir()
+        (folder,) = (path for path in reports.iterdir() if path.is_dir())
         with Store.open(folder / "3-readings" / "readings.db") as store:
             kept = [(r.presentation, r.label) for r in store.readings() if r.reader == "r1"]
             assert store.verify_chain() == []

@@ -99,6 +99,7 @@ def test_reals_of_other_patients_pass_and_a_training_patient_is_refused(tmp_path
         assert "lungs-mini" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_study_with_lungs_mini_runs_by_one_command(tmp_path: Path, lungs: Path) -> None:
     done = lungeval("run", study(tmp_path, lungs / "real"), "--json")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -157,6 +157,10 @@ def test_a_whole_run_on_the_real_series_tells_nobody(tmp_path, lungs, series):
     (tmp_path / "protocols").mkdir()
     real = {"backend": "folder", "path": str(lungs / "ct-dicom"), "options": {"series": series}, "makes": [dict(CELL)]}
     ghost = {"name": "ghost", "backend": "phantom", "options": {"size": 64}}
+    if series == "stack":  # phantoms are single slices, and a modality is of stacks or of slices, not of both
+        stored = np.random.default_rng(0).integers(0, 4096, (20, 64, 64)).astype(np.uint16)
+        write_series(tmp_path / "fakes", stored, patient="nobody")
+        ghost = {"name": "ghost", "backend": "folder", "path": str(tmp_path / "fakes"), "makes": [dict(CELL)]}
     content = {
         "version": 1, "name": "ct", "real": real, "generators": [ghost], "cells": [CELL], "metrics": [],
         "set": {"per_generator": 1, "pool": 64, "repeats": 0}, "readers": [{"id": "s", "kind": "simulated"}],

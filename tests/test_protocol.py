@@ -196,8 +196,6 @@ def test_generators_are_found_beside_the_protocol_its_parent_and_by_path(tmp_pat
          "p.yaml:7:27: blinding.accept.comb: accepted without a reason; write why, in one sentence"),
         (MINIMAL + "amendments: {readers: 2}\n", "p.yaml:7:1: amendments: 'rule' is missing; write when readers or cases may "
          "be added; it must not depend on the answers' truth"),
-        (MINIMAL + "amendments: {rule: x, per_generator: 3}\n",
-         "p.yaml:7:38: amendments.per_generator: 3 is fewer than the 10 shown now; raise it"),
         (MINIMAL + "metrics: [frechet, frechet]\n", "p.yaml:7:20: metrics[2]: 'frechet' is given twice; keep one of them"),
         (line("condition: covid_19}]", "condition: covid_19}, {condition: covid_19, modality: xray}]"),
          "p.yaml:5:48: cells[2]: the cell xray/covid_19 is given twice, first on line 5; keep one of them"),

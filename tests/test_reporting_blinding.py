@@ -262,7 +262,7 @@ def test_funnel_says_what_was_left_out_and_by_whom() -> None:
     table = all_tables(found())["selection"]
     rows = rows_of(table.csv())
     assert rows[0]["left_out"] == "8"
-    assert rows[0]["left_out_reasons"].startswith("5 burned-in text (rule); 3 lateral view")
+    assert rows[0]["left_out_reasons"].startswith("5 × burned-in text (rule); 3 × lateral view")
     assert (rows[0]["eligible"], rows[0]["drawn"], rows[0]["practice"]) == ("92", "30", "2")
     shown = table.html()
     assert [p["heading"] for p in shown["parts"]] == ["real", *study.ARMS]

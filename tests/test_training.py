@@ -475,6 +475,7 @@ def test_the_key_names_all_that_changes_an_image(trained):
     assert len(same) == 1
 
 
+@pytest.mark.slow
 def test_a_trained_generator_is_an_arm_of_a_whole_study(trained):
     protocol = write_protocol(trained, generators=["model"], real={"backend": "phantom", "options": {"size": 64}})
     done = lungeval("run", protocol, "--no-serve")

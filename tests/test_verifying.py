@@ -292,11 +292,17 @@ def test_what_an_amendment_replaced(run: Run) -> None:
         leave = shutil.ignore_patterns("cases", "amendments")
         shutil.copytree(run.folder / name, kept / name, ignore=leave)
     shutil.copyfile(run.folder / "protocol.lock.json", kept / "protocol.lock.json")
+    assert "sealed/amendments/1: nothing covers it" in verify(run).unchecked, "no amendment was completed"
+    run.event("amended", amendment=1, kept=seal_folder(kept))
     assert _said(verify(run)) == ""
     _flip(kept / "protocol.lock.json")
     assert "sealed/amendments/1/protocol.lock.json: the file is not the one that was sealed" in _said(verify(run))
+    _flip(kept / "sealed" / "invites.csv")
+    assert "sealed/amendments/1/sealed/invites.csv: the file was edited" in _said(verify(run))
     seal_key(kept, [])
     assert "amendments/1/1-blinded/commitments.json: this root was never printed" in _said(verify(run))
+    shutil.rmtree(kept)
+    assert "sealed/amendments/1: what the amendment replaced is gone" in _said(verify(run))
 
 
 def test_a_file_beside_the_sealed_ones_is_not_covered(run: Run) -> None:
@@ -479,6 +485,9 @@ def test_an_encrypted_key(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not (run.folder / "sealed" / "key.csv").exists()
     for identity, what in ((None, "no identity is given"), (tmp_path / "other.txt", "the identity is not the one")):
         found = verify(run, identity)
+        if identity is not None:
+            with pytest.raises(LungevalError, match=what):
+                verify_run(run, identity)
         assert _said(found) == ""
         assert sum(what in line for line in found.unchecked) == 2
     found = verify(run, tmp_path / "owner.txt")

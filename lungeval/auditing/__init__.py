@@ -245,12 +245,21 @@ def _powerless(rows: Sequence[Row], comparisons: Sequence[Comparison], alpha: fl
             found.append(
                 Confound(
                     "too_few", pair.arm, pair.fake.modality,
-                    f"{len(pair.real)} reals and {len(pair.fake)} fakes are too few: even a perfect leak could not be "
-                    f"shown at {alpha:g} over {family} facts",
+                    f"{_counted(pair)} are too few: even a perfect leak could not be shown at {alpha:g} over {family} "
+                    "facts",
                     "show more images; a gate that finds nothing proves nothing here",
                 )
             )  # fmt: skip
     return found
+
+
+def _counted(pair: Comparison) -> str:
+    """How many images of how many units: it is these that count."""
+    units = pair.units().fake
+    of = [int((~units).sum()), int(units.sum())]
+    if of == [len(pair.real), len(pair.fake)]:
+        return f"{len(pair.real)} reals and {len(pair.fake)} fakes"
+    return f"{len(pair.real)} reals of {of[0]} and {len(pair.fake)} fakes of {of[1]} patients or sources"
 
 
 def _finding(row: Row) -> str:
@@ -262,4 +271,5 @@ def _finding(row: Row) -> str:
 def _remedy(row: Row) -> str:
     if row.gate != "acceptable":
         return row.remedy
-    return f'{row.remedy}; or accept it as a printed limitation, `blinding.accept: {{{row.fact}: "reason"}}`'
+    remedy = row.remedy.removesuffix(", or accept it with a reason")
+    return f'{remedy}; or accept it as a printed limitation, `blinding.accept: {{{row.fact}: "reason"}}`'

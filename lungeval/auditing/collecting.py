@@ -93,6 +93,7 @@ def _of_case(path: Path | None, shown: npt.NDArray[np.uint8]) -> dict[str, Value
     return {
         **file_facts(path),
         "pixels": float(rows * cols),
+        "size": f"{rows} x {cols}",
         "aspect": cols / rows,
         "compression": 8.0 * path.stat().st_size / shown.size,
     }

@@ -42,10 +42,12 @@ def audit_files(
     if out is not None:
         write_sheet(found, out, title=f"{real.name} and {fake.name}")
         progress.say(f"sheet: {out}")
-    faults = found.faults()
-    if faults:
+    try:
+        raise_all(found.faults())
+    except LungevalError as stopped:
+        stopped.data = found.to_json()
         progress.tell(table(found))
-    raise_all(faults)
+        raise
     return found.to_json(), table(found)
 
 

@@ -129,10 +129,12 @@ def _repeated(sample: Sample, per_patient: int | None) -> Iterable[Confound]:
 
 def _both(pair: Comparison) -> Iterable[Confound]:
     shared = sorted((set(pair.real.patients) & set(pair.fake.patients)) - {""})
+    first = [dict(zip(s.patients[::-1], s.keys[::-1], strict=False)) for s in (pair.real, pair.fake)]
+    named = [f"{first[0][patient]} and {first[1][patient]}" for patient in shared]  # a patient's own id goes nowhere
     if shared:
         yield Confound(
             "patient_in_both", pair.arm, pair.real.modality,
-            f"{len(shared)} patient{'s are' if len(shared) > 1 else ' is'} in both arms: {_some(shared)}",
+            f"{len(shared)} patient{'s are' if len(shared) > 1 else ' is'} in both arms: {_some(named)}",
             "take the images of each patient out of one of the arms", stops=True,
         )  # fmt: skip
 
@@ -169,7 +171,7 @@ def _across(pair: Comparison) -> Iterable[Confound]:
     if exact:
         yield Confound(
             "copy_of_real", pair.arm, pair.real.modality,
-            f"{len(exact)} fakes are copies of a real, pixel by pixel: {_some([f'{a} = {b}' for a, b in exact])}",
+            f"fakes that are copies of a real, pixel by pixel: {len(exact)}: {_some([f'{a} = {b}' for a, b in exact])}",
             "leave them out, and look for how they came into the arm", stops=True,
         )  # fmt: skip
     same = {key for key, _ in exact}
@@ -177,8 +179,8 @@ def _across(pair: Comparison) -> Iterable[Confound]:
     if pairs:
         yield Confound(
             "near_duplicate_of_real", pair.arm, pair.real.modality,
-            f"{len({i for i, _, _ in pairs})} fakes are near-duplicates of a real (resized, recompressed, brightened "
-            f"or mirrored): {_pairs(pairs, pair.fake.keys, pair.real.keys)}",
+            f"fakes that are near-duplicates of a real (resized, recompressed, brightened or mirrored): "
+            f"{len({i for i, _, _ in pairs})}: {_pairs(pairs, pair.fake.keys, pair.real.keys)}",
             "leave the real or the fake out: readers could know it by the other", stops=True,
         )  # fmt: skip
 

@@ -14,6 +14,10 @@ Facts = dict[str, Any]
 PNG_MARK = b"\x89PNG\r\n\x1a\n"
 PNG_COLOURS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey+alpha", 6: "RGB+alpha"}
 FRAMES_OF_JPEG = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+VALUED = ("gAMA", "cHRM", "sRGB", "sBIT", "bKGD")
+"""PNG chunks that are told with a hash of their value; those of other chunks are facts of their own, or each file's."""
+ANNEX_K = frozenset({"2f66814c", "a6283a08", "602f734c", "13f90e3c"})
+"""JPEG's example Huffman tables (ITU-T T.81 K.3), by hash: an encoder that optimises has tables of its own."""
 TOLD = ("Source", "Comment", "Description", "Title")
 """Keywords whose values are compared too, by their hash: they may name a patient. `Software` is told as it is."""
 
@@ -31,6 +35,7 @@ def png_facts(data: bytes) -> Facts:
         length, kind = struct.unpack(">I4s", data[at : at + 8])
         body = data[at + 8 : at + 8 + length]
         name = kind.decode("latin-1")
+        part = f"{name}#{digest(body)}" if name in VALUED else name
         if name == "IHDR" and len(body) == 13:
             cols, rows, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", body)
             facts |= {"rows": rows, "cols": cols, "bit_depth": str(depth)}
@@ -40,8 +45,8 @@ def png_facts(data: bytes) -> Facts:
             }
         if name in ("tEXt", "zTXt", "iTXt"):
             texts.append(_told(name, body))
-        if not chunks or chunks[-1] != name:
-            chunks.append(name)
+        if not chunks or chunks[-1] != part:
+            chunks.append(part)
         at += 12 + length
         if name == "IEND":
             break
@@ -97,7 +102,9 @@ def _segment(marker: int, body: bytes) -> str:
     if 0xE0 <= marker <= 0xEF:
         label = body.split(b"\0", 1)[0][:12].decode("latin-1")
         return f"APP{marker - 0xE0}:{label if label.isprintable() else '?'}"
-    names = {0xDB: "DQT", 0xC4: "DHT", 0xDA: "SOS", 0xDD: "DRI", 0xFE: "COM"}
+    if marker == 0xC4:
+        return "DHT" if _huffman(body) <= ANNEX_K else "DHT:own"
+    names = {0xDB: "DQT", 0xDA: "SOS", 0xDD: "DRI", 0xFE: "COM"}
     return f"SOF{marker - 0xC0}" if marker in FRAMES_OF_JPEG else names.get(marker, f"{marker:02X}")
 
 
@@ -108,6 +115,17 @@ def _tables(body: bytes) -> dict[int, bytes]:
         size = 128 if body[at] >> 4 else 64
         found[body[at] & 15] = body[at + 1 : at + 1 + size]
         at += 1 + size
+    return found
+
+
+def _huffman(body: bytes) -> set[str]:
+    """Hashes of the tables of one segment, each of 16 counts and as many symbols as they say."""
+    found: set[str] = set()
+    at = 0
+    while at + 17 <= len(body):
+        end = at + 17 + sum(body[at + 1 : at + 17])
+        found.add(digest(body[at + 1 : end]))
+        at = end
     return found
 
 

@@ -64,6 +64,7 @@ def file_facts(path: Path) -> dict[str, Value]:
         "name_words": words(path.name),
         "time": path.stat().st_mtime,
         "pixels": float(pixels) if pixels else None,
+        "size": f"{found['rows']:.0f} x {found['cols']:.0f}" if pixels else "none",
         "aspect": float(found["cols"]) / float(found["rows"]) if pixels else None,
     }
     facts: dict[str, Value] = {

@@ -21,7 +21,7 @@ from lungeval.auditing.samples import Sample
 from lungeval.auditing.statistics import Value
 from lungeval.backends.base import Context
 from lungeval.backends.holdings import Entry, find_entries
-from lungeval.errors import LungevalError, raise_all
+from lungeval.errors import LungevalError, did_you_mean, raise_all
 from lungeval.images import Picture, Recipe, harmonise, read
 from lungeval.images.arrays import from_array, load_array
 from lungeval.images.fingerprint import fingerprint
@@ -72,16 +72,22 @@ def audit_folders(
         progress: where to say what is done.
 
     Raises:
-        LungevalError: `image` for faulty images or metadata; `design` where the sets have no modality in common.
+        LungevalError: `image` for faulty images or metadata; `design` where the sets have no modality in common, or no
+            real has the condition.
     """
     progress = progress or Progress(quiet=True)
     sets = {REAL_ARM: _entries(real, REAL_ARM, progress), FAKE_ARM: _entries(fake, FAKE_ARM, progress)}
     if condition is not None:
-        sets[REAL_ARM] = [entry for entry in sets[REAL_ARM] if entry.condition == condition]
+        chosen = [entry for entry in sets[REAL_ARM] if entry.condition == condition]
+        if not chosen:
+            there = sorted({entry.condition for entry in sets[REAL_ARM]} - {""})
+            remedy = did_you_mean(condition, there) if there else "metadata.csv gives the reals no condition"
+            raise LungevalError("design", f"no real image of condition '{condition}'", where=str(real), remedy=remedy)
+        sets[REAL_ARM] = chosen
     common = [m for m in MODALITIES if all(any(e.modality == m for e in entries) for entries in sets.values())]
     common = [m for m in common if modality in (None, m)]
     if not common:
-        raise _nothing(sets, condition)
+        raise _nothing(sets)
     placed = _placed([*sets[REAL_ARM], *sets[FAKE_ARM]])
     comparisons = []
     for one in common:
@@ -111,12 +117,11 @@ def _entries(root: Path, arm: str, progress: Progress) -> list[Entry]:
     return entries
 
 
-def _nothing(sets: dict[str, list[Entry]], condition: str | None) -> LungevalError:
+def _nothing(sets: dict[str, list[Entry]]) -> LungevalError:
     there = {arm: sorted({e.modality for e in entries}) or ["none"] for arm, entries in sets.items()}
-    of = f" of condition '{condition}'" if condition else ""
     words = "; ".join(f"{arm}: {', '.join(found)}" for arm, found in there.items())
     return LungevalError(
-        "design", f"the two sets have no modality in common{of} ({words})",
+        "design", f"the two sets have no modality in common ({words})",
         remedy="give a column `modality` in metadata.csv, or folders of one modality",
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from pathlib import Path
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _HEX = re.compile(r"(?<![0-9a-z])(?=[0-9a-f]*\d)[0-9a-f]{8,}(?![0-9a-z])", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_END = re.compile(r"(?:(?<![^\W\d_])[^\W\d_]|(?<!\d)\d)$")
 PLAIN = frozenset({
     "real", "fake", "true", "false", "synthetic", "synth", "generated", "generator", "gan", "ddpm", "diffusion",
     "model", "sample", "original", "copy", "export", "image", "images", "img", "pic", "scan", "slice", "film",
@@ -23,7 +24,7 @@ PLAIN = frozenset({
 
 
 def pattern(name: str) -> str:
-    """A name with digits as 9, letters as a; identifiers in hexadecimal as `<h32>`, UUIDs as `<uuid>`.
+    """A name with digits as 9, letters as a or A; identifiers in hexadecimal as `<h32>`, UUIDs as `<uuid>`.
 
     Identifiers are runs of eight or more hexadecimal digits with a decimal one among them.
     """
@@ -35,11 +36,12 @@ def pattern(name: str) -> str:
 def words(name: str) -> str:
     """Letter runs of two or more in a name without its ending, in lower case; identifiers left out; `none` if none.
 
-    Words that are not in `PLAIN` stand as `#` and four digits of their SHA-256, so that no patient's name goes further.
+    A letter or digit that stands alone at the end (`0012_r`, `scan_1`) counts, too: a usual place for the truth. Words
+    that are not in `PLAIN` stand as `#` and four digits of their SHA-256, so that no patient's name goes further.
     """
     stem = re.sub(r"<[^>]*>", " ", _identifiers(Path(name).stem))
-    found = _WORD.findall(stem)
-    return " ".join(_veiled(word.lower()) for word in found) or "none"
+    found = [_veiled(word.lower()) for word in _WORD.findall(stem)]
+    return " ".join([*found, *(end.lower() for end in _END.findall(stem))]) or "none"
 
 
 def _veiled(word: str) -> str:
@@ -80,7 +82,7 @@ def _identifiers(name: str) -> str:
 
 
 def _classes(text: str) -> str:
-    return "".join("9" if c.isdigit() else "a" if c.isalpha() else c for c in text)
+    return "".join("9" if c.isdigit() else "A" if c.isupper() else "a" if c.isalpha() else c for c in text)
 
 
 def _table(folder: Path) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from lungeval.auditing.merging import MERGED, merged
 from lungeval.auditing.statistics import Units, Value, units_of
 from lungeval.records import Modality
 
@@ -92,9 +93,14 @@ class Comparison:
         return units_of(fake, [*self.real.clusters(), *self.fake.clusters()], strata)
 
     def columns(self, when: When) -> dict[str, list[Value]]:
-        """Values of both arms, reals first, of every fact that both have."""
+        """Values of both arms, reals first, of every fact that both have; rare words taken together."""
         real, fake = self.real.facts.get(when, {}), self.fake.facts.get(when, {})
-        return {name: [*real[name], *fake[name]] for name in real if name in fake}
+        found: dict[str, list[Value]] = {name: [*real[name], *fake[name]] for name in real if name in fake}
+        units = self.units().members if any(name in found for name in MERGED) else ()
+        for name in MERGED:
+            if name in found:
+                found[name] = [*merged([str(value) for value in found[name]], units)]
+        return found
 
     def views(self, when: When) -> npt.NDArray[np.float32] | None:
         """Views of both arms, reals first; None where there are none."""

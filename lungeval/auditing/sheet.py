@@ -8,7 +8,7 @@ from typing import Any
 from lungeval.auditing import Audit, Row
 from lungeval.auditing.page import PAGE
 from lungeval.auditing.samples import WHENS
-from lungeval.auditing.table import GROUPS, mark, pairs_of, verdict
+from lungeval.auditing.table import GROUPS, mark, pairs_of, verdict, why
 from lungeval.auditing.wording import p_words
 from lungeval.files import write_atomic
 
@@ -62,7 +62,7 @@ def _arm(audit: Audit, told: dict[str, Any]) -> dict[str, Any]:
 
 def _cell(audit: Audit, row: Row) -> dict[str, Any]:
     cell: dict[str, Any] = {
-        "real": row.real, "fake": row.fake, "mark": mark(audit, row), "accepted": row.accepted, "reason": row.reason,
+        "real": row.real, "fake": row.fake, "mark": mark(audit, row), "accepted": row.accepted, "reason": why(row),
         "auc": None,
     }  # fmt: skip
     if row.auc is None or row.low is None or row.high is None:

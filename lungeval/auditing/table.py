@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lungeval.auditing import Audit, Row
+from lungeval.auditing.facts import FACTS
 from lungeval.auditing.samples import WHENS
 from lungeval.auditing.wording import p_words
 
 WIDTH = 32
+PLACE = {fact.name: place for place, fact in enumerate(FACTS)}
 GROUPS = {
     "transport": "Transport: what lies around the picture",
     "encoding": "Encoding: how its levels were stored",
@@ -41,6 +43,9 @@ def verdict(audit: Audit) -> str:
         said = "Nothing to compare: there are no reals."
     elif stops:
         said = "The gate stops: " + ", ".join(stops) + "."
+    elif any(c.confound == "too_few" for c in audit.confounds):
+        weak = sorted({f"arm {c.arm}, {c.modality}" for c in audit.confounds if c.confound == "too_few"})
+        said = f"The gate passes, and proves nothing: too few images ({'; '.join(weak)})."
     else:
         said = "The gate passes."
     return said + (f" Accepted with a reason: {', '.join(accepted)}." if accepted else "")
@@ -56,17 +61,23 @@ def mark(audit: Audit, row: Row) -> str:
 
 
 def pairs_of(rows: Sequence[Row]) -> list[tuple[str, dict[str, Row]]]:
-    """Facts in their order, each with its row before and after."""
+    """Facts in the catalogue's order, each with its row before and after."""
     found: dict[str, dict[str, Row]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: PLACE.get(row.fact, len(PLACE))):
         found.setdefault(row.fact, {})[row.when] = row
     return list(found.items())
+
+
+def why(row: Row) -> str:
+    """Why there is no AUC; a number that no image has is not called constant."""
+    untold = row.kind == "number" and row.real == row.fake == "none"
+    return "not defined for any image" if untold else row.reason or ""
 
 
 def numbers(row: Row) -> str:
     """AUC [low, high] p, or why there is none."""
     if row.auc is None:
-        return row.reason or ""
+        return why(row)
     return f"{row.auc:.3f} [{row.low:.3f}, {row.high:.3f}] {p_words(row.p_adjusted)}"
 
 

@@ -28,7 +28,8 @@ def typical(name: str, kind: str, values: Sequence[Value]) -> str:
         return "none"
     middle = float(np.median(numbers))
     if name == "time":
-        return datetime.fromtimestamp(middle, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        text = datetime.fromtimestamp(middle, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        return text.removesuffix(".000")
     text = f"{middle:,.0f}" if abs(middle) >= 1000 else f"{middle:.4g}"
     return text if len(numbers) == len(values) else f"{text} ({100 * len(numbers) / len(values):.0f}% have it)"
 

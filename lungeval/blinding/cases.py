@@ -72,7 +72,7 @@ def _write_case(run: Run, case: str, image: Image, recipe: images.Recipe, secret
 def write_recipes(run: Run, recipes: Mapping[Modality, images.Recipe]) -> None:
     """Write 1-blinded/harmonise.json: what was done to every image, real or fake."""
     content = {
-        modality: {"recipe": recipe.to_json(), "sha256": recipe.digest(), "steps": images.steps(recipe)}
+        modality: {"recipe": recipe.to_json(), "sha256": recipe.digest(), "steps": images.steps(recipe, modality)}
         for modality, recipe in sorted(recipes.items())
     }
     write_atomic(run.path("blind") / RECIPES, to_json({"schema": 1, "modalities": content}))

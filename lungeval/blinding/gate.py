@@ -6,6 +6,8 @@ alone, so names and order are not tested; lengths and times must be equal, whate
 
 from __future__ import annotations
 
+import csv
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -22,12 +24,14 @@ from lungeval.auditing.confounds import Confound
 from lungeval.auditing.samples import Sample
 from lungeval.auditing.sheet import write_sheet
 from lungeval.errors import raise_all
-from lungeval.files import write_atomic
+from lungeval.files import PRIVATE, write_atomic
 from lungeval.progress import Progress
 from lungeval.protocol import LockedProtocol
 from lungeval.records import ANY_CONDITION, REAL_ARM, Case, Image, Modality, to_json
 from lungeval.runs import Run
 
+HASHED = re.compile(r"[0-9a-f]{64}(?![0-9a-z])")
+"""What backends call the cluster of an image without a patient: the hash of its file."""
 ALPHA = 0.05
 """Family-wise level of the gate."""
 
@@ -64,6 +68,7 @@ def gate(
     if out is not None:
         write_atomic(out / "audit.json", to_json(data))
         write_sheet(found, out / "audit.html", title=locked.protocol.title or locked.protocol.name)
+        progress.say(f"  sheet: {out / 'audit.html'}")
     raise_all(found.faults())
     return data
 
@@ -76,14 +81,21 @@ def gate_audit(
     image_of = {(image.arm, image.key): image for image in manifest}
     groups: dict[tuple[str, Modality], list[Case]] = defaultdict(list)
     first: dict[tuple[str, str], str] = {}
+    patient = _patients(run, image_of)
     for case in sorted(cases, key=lambda case: (case.arm, case.key)):  # opaque ids differ from run to run, content not
         groups[case.arm, case.modality].append(case)
-        first.setdefault((case.arm, case.cluster), case.key)
+        first.setdefault(patient.get((case.arm, case.key), (case.arm, case.cluster)), case.key)
     samples: dict[tuple[str, Modality], Sample] = {}
     with progress.bar("facts of the cases", len(cases)) as advance:
         for (arm, modality), here in sorted(groups.items()):
             shots = [
-                _shot(run, case, image_of[case.arm, case.key], shapes[modality], first[case.arm, case.cluster])
+                _shot(
+                    run,
+                    case,
+                    image_of[case.arm, case.key],
+                    shapes[modality],
+                    first[patient.get((case.arm, case.key), (case.arm, case.cluster))],
+                )
                 for case in here
             ]
             samples[arm, modality] = collect(arm, modality, shots, advance)
@@ -100,11 +112,30 @@ def gate_audit(
     return Audit(found.alpha, found.comparisons, found.facts, (*found.confounds, *_transport(run, cases)))
 
 
+def _patients(run: Run, image_of: Mapping[tuple[str, str], Image]) -> dict[tuple[str, str], tuple[str, str]]:
+    """Patients of images that came with metadata, the same in every arm: clusters are hashed arm by arm.
+
+    (arm, content key) -> ("", patient), of images that no seed or prompt made; nothing once the owner removed
+    0-images/private.csv. Bare numbers are told apart by the column `source`. Where metadata
+    give no patient, the hash of the file stands there and is passed over.
+    """
+    path = run.path("generate") / PRIVATE
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as handle:
+        rows = [(row["arm"], row["key"], row["patient"]) for row in csv.DictReader(handle)]
+    return {
+        (arm, key): (image_of[arm, key].source if patient.isdecimal() else "", patient) for arm, key, patient in rows
+        if (arm, key) in image_of and patient and not HASHED.match(patient)
+        and image_of[arm, key].seed is None and not image_of[arm, key].prompt
+    }  # fmt: skip
+
+
 def _shot(run: Run, case: Case, image: Image, shape: Mapping[str, int], cluster: str) -> Shot:
     path = run.path("blind") / "cases" / f"{case.case}.raw"
     return Shot(
         image.key[:12], partial(_stored, run.path("generate") / image.file, image), partial(_served, path, shape),
-        image.condition, image.cluster, served=path, told={"source": image.source, "licence": image.licence},
+        image.condition, cluster, served=path, told={"source": image.source, "licence": image.licence},
     )  # fmt: skip
 
 

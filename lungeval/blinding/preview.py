@@ -66,7 +66,7 @@ def preview(run: Run, locked: LockedProtocol, out: Path, progress: Progress, rej
         sheet.section(f"{modality}: {recipe.size} x {recipe.size} pixels{slices}")
         for row in rows:
             _draw_row(sheet, row, recipe, surveys, run, locked)
-        sheet.steps(images.describe(recipe))
+        sheet.steps(images.describe(recipe, modality))
     for modality in sorted({image.modality for image in made} - set(recipe_of)):
         sheet.section(f"{modality}: no image is eligible")
     file = io.BytesIO()

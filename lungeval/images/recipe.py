@@ -91,8 +91,14 @@ class Recipe:
         return hashlib.sha256(canonical(self.to_json()).encode()).hexdigest()
 
 
-def steps(recipe: Recipe) -> list[dict[str, Any]]:
-    """The steps that are taken, in order: `step` (its name), `parameters`, `text` (one sentence for reports)."""
+def steps(recipe: Recipe, modality: str = "") -> list[dict[str, Any]]:
+    """The steps that are taken, in order: `step` (its name), `parameters`, `text` (one sentence for reports).
+
+    Args:
+        recipe: the settings.
+        modality: xray leaves out what bears on CT alone; empty = everything.
+    """
+    film = modality == "xray" and recipe.frames < 2
     centre, width = recipe.window
     low, high = centre - width / 2, centre + width / 2
     found: list[dict[str, Any]] = []
@@ -100,18 +106,17 @@ def steps(recipe: Recipe) -> list[dict[str, Any]]:
     def add(step: str, text: str, **parameters: Any) -> None:
         found.append({"step": step, "parameters": parameters, "text": text})
 
-    if recipe.frames:
+    if recipe.frames and not film:
         add("frames", _frames_text(recipe.frames), frames=recipe.frames)
-    add(
-        "levels", f"grey levels to 0 .. 1: CT by the window {centre:g} +/- {width / 2:g} HU ({low:g} .. {high:g}, "
-        "clipped); all others by their full range 0 .. 2^bits - 1", centre=centre, width=width,
-    )  # fmt: skip
+    whole = "by their full range, 0 to 2^bits - 1"
+    window = f"CT by the window {centre:g} ± {width / 2:g} HU ({low:g} to {high:g}, clipped); all others {whole}"
+    add("levels", f"grey levels to 0 to 1{f', {whole}' if film else f': {window}'}", centre=centre, width=width)
     if recipe.trim:
+        stacks = "" if film else f"over all frames of a stack together, on CT only below {PADDING} HU, "
         add(
             "trim", "borders and frames trimmed: outer rows and columns of one level (at least "
-            f"{FLAT_SHARE:.0%} of the line within {TOLERANCE:g} of its median), over all frames of a stack together, "
-            f"on CT only below {PADDING} HU, at most {MOST_TRIMMED:.0%} a side", tolerance=TOLERANCE,
-            share=FLAT_SHARE, padding_hu=PADDING, most=MOST_TRIMMED,
+            f"{FLAT_SHARE:.0%} of the line within {TOLERANCE:g} of its median), {stacks}at most {MOST_TRIMMED:.0%} a "
+            "side", tolerance=TOLERANCE, share=FLAT_SHARE, padding_hu=PADDING, most=MOST_TRIMMED,
         )  # fmt: skip
     add(
         "square", "central square of side min(rows, columns), cropped; of an odd number of lines left over, one more "
@@ -127,7 +132,7 @@ def steps(recipe: Recipe) -> list[dict[str, Any]]:
         "point; untouched where that is the side already", size=recipe.size,
     )  # fmt: skip
     if recipe.grey == "stretch":
-        add("grey", "each image's 1st to 99th percentile stretched to 0 .. 1, clipped", method="stretch")
+        add("grey", "each image's 1st to 99th percentile stretched to 0 to 1, clipped", method="stretch")
     if recipe.grey == "match":
         reference = hashlib.sha256(canonical(recipe.reference).encode()).hexdigest()
         add(
@@ -139,13 +144,13 @@ def steps(recipe: Recipe) -> list[dict[str, Any]]:
             "jpeg", f"one common JPEG history: written and read back as a baseline greyscale JPEG of quality "
             f"{recipe.jpeg}", quality=recipe.jpeg,
         )  # fmt: skip
-    add("bytes", "clipped to 0 .. 1 and rounded, half to even, to 8 bits")
+    add("bytes", "clipped to 0 to 1 and rounded, half to even, to 8 bits")
     return found
 
 
-def describe(recipe: Recipe) -> list[str]:
-    """The steps with their parameters, in order, as reports print them."""
-    return [step["text"] for step in steps(recipe)]
+def describe(recipe: Recipe, modality: str = "") -> list[str]:
+    """The steps with their parameters, in order, as reports print them; `modality` as in `steps`."""
+    return [step["text"] for step in steps(recipe, modality)]
 
 
 def _frames_text(frames: int) -> str:

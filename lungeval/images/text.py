@@ -22,6 +22,8 @@ STROKE = 7
 """Strokes are thinner than this, pixels at the scale looked at: a top-hat of that side finds them."""
 HEIGHTS = (6, 28)
 """Heights of a character, pixels at the scale looked at; the scales are 1, 1/2 and 1/4."""
+TALLEST = 8
+"""The short side of the frame is at least this many characters high: vessels of a CT slice look like taller ones."""
 CHARACTERS = 4
 """Characters of a line, at least; small letters may touch, and then share a mark."""
 SEPARATE = 3
@@ -60,12 +62,13 @@ def lines(unit: Unit) -> list[Box]:
     """
     grey = to_bytes(unit)
     found: list[Box] = []
+    tallest = min(grey.shape) / TALLEST
     for scale in (1, 2, 4):
-        if min(grey.shape) < 2 * HEIGHTS[0]:
+        if tallest < scale * HEIGHTS[0]:
             break
         for polarity in (grey, ~grey):
             hat = polarity - _spread(_spread(polarity, STROKE, np.minimum), STROKE, np.maximum)
-            for chain in _chains(_marks(polarity, hat)):
+            for chain in _chains(_marks(polarity, hat, tallest / scale)):
                 if _stands_out(chain, hat):
                     found.append(_scaled(_around(chain), scale))
         grey = _halved(grey)
@@ -99,7 +102,7 @@ def masked(unit: Unit, boxes: list[Box]) -> Unit:
     return unit
 
 
-def _marks(grey: Bytes, hat: Bytes) -> list[_Mark]:
+def _marks(grey: Bytes, hat: Bytes, tallest: float) -> list[_Mark]:
     """Bright connected marks of a character's size, thinner than `STROKE` somewhere, from left to right."""
     on = hat >= max(CONTRAST, 3 * int(np.median(hat[::4, ::4])))  # in grain, fainter marks would not stand out
     if not on.any():
@@ -111,7 +114,7 @@ def _marks(grey: Bytes, hat: Bytes) -> list[_Mark]:
     found = []
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
         height, width = place[0].stop - place[0].start, place[1].stop - place[1].start
-        if HEIGHTS[0] <= height <= HEIGHTS[1] and width <= 12 * height:
+        if HEIGHTS[0] <= height <= min(HEIGHTS[1], tallest) and width <= 12 * height:
             mark = labels[place] == number
             characters = _characters(mark)
             if characters:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import csv
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lungeval.errors import LungevalError, raise_all
-from lungeval.exposure import record
+from lungeval.exposure import met_before, obey, read_prints, record
 from lungeval.files import write_atomic
 from lungeval.progress import Progress
 from lungeval.protocol import LockedProtocol
@@ -119,6 +119,7 @@ def collect(run: Run, locked: LockedProtocol, folder: Path, progress: Progress, 
         LungevalError: `incomplete` where readings are missing that nothing here can bring.
     """
     run.path("read").mkdir(parents=True, exist_ok=True)
+    _check_exposure(run, locked, progress)
     try:
         with Store.open(store_path(run)) as store:
             read_simulated(run, locked, store)
@@ -129,6 +130,26 @@ def collect(run: Run, locked: LockedProtocol, folder: Path, progress: Progress, 
     finally:
         note(run, locked)
     refuse_missing(run, locked)
+
+
+def _check_exposure(run: Run, locked: LockedProtocol, progress: Progress) -> None:
+    """Look into the ledger again before the first answer: a reader may have met cases elsewhere since the blinding.
+
+    Raises:
+        LungevalError: `design` where the protocol refuses such readers.
+    """
+    prints = read_prints(run)
+    if run.last_event("read") or not prints:
+        return
+    planned: dict[str, list[str]] = {}
+    for slot in run.plan():
+        planned.setdefault(slot.reader, []).append(slot.case)
+    found = met_before(run, locked, planned, prints)
+    rows = [asdict(exposure) for exposure in found]
+    if rows and run.last_event("exposures").get("rows") != rows:
+        for line in obey(found, locked):
+            progress.say(f"  plan: {line}")
+        run.event("exposures", rows=rows)
 
 
 def note(run: Run, locked: LockedProtocol) -> None:

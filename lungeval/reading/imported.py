@@ -64,7 +64,10 @@ def _rows(path: Path, reader: ReaderSettings, plan: dict[str, Presentation], loc
             where, case, label = f"{path}:{line}", row["case"], row["label"].strip().lower()
             fault: LungevalError | None = None
             if case not in plan:
-                what, remedy = f"no case '{case}' is planned for {reader.id}", "use the ids of 1-blinded/cases.csv"
+                what, remedy = (
+                    f"no case '{case}' is planned for {reader.id}",
+                    "use the ids of the reader's rows in 1-blinded/plan.csv",
+                )
                 fault = LungevalError("labels", what, where=where, remedy=remedy)
             elif label not in labels:
                 remedy = did_you_mean(label, labels)

@@ -125,8 +125,8 @@ def _left_out(row: dict[str, Any]) -> Cell:
     if found is None:
         return None
     lines = (
-        f"{part.get('n', 0):,} {part.get('reason') or 'no reason given'}"
-        + (f" ({part['by']})" if part.get("by") else "")
+        f"{part.get('n', 0):,} × {part.get('reason') or 'no reason given'}"
+        + (f" ({'by rule' if part['by'] == 'lungeval' else part['by']})" if part.get("by") else "")
         for part in found
     )
     return Listed(sum(int(part.get("n") or 0) for part in found), tuple(lines))

@@ -37,6 +37,8 @@ def facts(
         {"name": g.name, **_arm(g.name, g, shown), "model": g.model} for g in locked.generators
     ]
     about = blinding(run, locked, evidence)
+    exposures = run.last_event("exposures").get("rows") or evidence["exposures"]
+    evidence = {**evidence, "exposures": exposures}
     said = limitations(locked, manifest, cases, readers, unexcluded(run, locked))
     said += blinding_limits(locked, manifest, _surveys(run), about["size"], evidence)
     return {
@@ -61,7 +63,7 @@ def facts(
         "funnel": evidence["funnel"],
         "blinding": about,
         "audit": evidence["audit"],
-        "exposures": evidence["exposures"],
+        "exposures": exposures,
         **standing(run, locked),
         "analysis": protocol.analysis.model_dump(exclude_none=True),
         "answers": protocol.answers.model_dump(),

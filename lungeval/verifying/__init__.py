@@ -6,18 +6,20 @@ answer, or event. What cannot be checked in this folder is said, too. LOCK is th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lungeval.encryption import SUFFIX, decrypt
 from lungeval.errors import LungevalError, raise_all
 from lungeval.progress import Progress
 from lungeval.runs import LOCKED, Run
-from lungeval.seal import COMMITMENTS, read_root
+from lungeval.seal import COMMITMENTS, KEY, read_root
 from lungeval.verifying.answers import check_answers
 from lungeval.verifying.digest import content, digest
-from lungeval.verifying.folder import check_lock, check_log, check_report, check_stages
+from lungeval.verifying.folder import BUNDLE, check_bundle, check_lock, check_log, check_report, check_stages
 from lungeval.verifying.ledger import Ledger
 from lungeval.verifying.sealing import check_sealing
 
@@ -86,10 +88,16 @@ def verify(
         run.locked()  # says that it is not a run folder
     said = (progress or Progress(quiet=True)).say
     ledger = Ledger(run)
+    under_way = run.amending()
+    if under_way is not None:
+        what = f"amendment {under_way.get('amendment')} was begun and neither completed nor undone"
+        remedy = "wait if `lungeval amend` is at work; the next `lungeval run`, `read` or `amend` undoes it first"
+        ledger.add([LungevalError("changed", what, where=str(run.folder), remedy=remedy)])
     said("verify: the log, the protocol, every file of every finished stage")
     check_log(ledger)
     check_lock(ledger)
     check_stages(ledger)
+    check_bundle(ledger)
     said("verify: the seal, the blinded pixels, ids")
     key, cases = check_sealing(ledger, identity)
     said("verify: every answer, the scores, the report")
@@ -104,6 +112,17 @@ def verify(
     )  # fmt: skip
 
 
+def _refuse_useless(run: Run, identity: Path) -> None:
+    """Refuse an identity that was given and opens nothing: whoever gives one wants the key checked."""
+    locked = run.folder / (KEY + SUFFIX)
+    if locked.is_file() and not (run.folder / KEY).is_file():
+        try:
+            decrypt(locked, identity)
+        except LungevalError as fault:
+            if fault.code != "changed":  # what was edited is told of with everything else
+                raise
+
+
 def _roots(ledger: Ledger, registered: str | None) -> list[str]:
     """Every root that was printed, the latest last, and the registered one against them."""
     run = ledger.run
@@ -111,6 +130,9 @@ def _roots(ledger: Ledger, registered: str | None) -> list[str]:
     if not found and (run.folder / COMMITMENTS).is_file():
         with ledger.reading(run.folder / COMMITMENTS):
             found = [read_root(run.folder)]
+    elif not found and (run.folder / BUNDLE).is_file():
+        with ledger.reading(run.folder / BUNDLE):
+            found = [str(json.loads((run.folder / BUNDLE).read_bytes())["root"])]
     told = registered.strip().lower() if registered is not None else None
     if told is None:
         if found:
@@ -131,8 +153,11 @@ def verify_run(
     """`lungeval verify RUN`: the data and the text of a clean run; arguments as `verify`.
 
     Raises:
-        LungevalError: `changed`, one fault for each thing that is not as it was; `run-folder` as `verify`.
+        LungevalError: `changed`, one fault for each thing that is not as it was; `run-folder` as `verify`, or where
+            the identity that was given does not open the key.
     """
+    if identity is not None:
+        _refuse_useless(run, identity)
     found = verify(run, identity, progress, root=root)
     if found.faults and progress is not None:
         for what in found.unchecked:

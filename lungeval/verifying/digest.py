@@ -18,9 +18,12 @@ from lungeval.runs import Run
 from lungeval.seal import open_key
 from lungeval.statistics.refusals import REFUSAL_RATE
 
+PROSE = ("what", "remedy", "reason", "accepted")
+"""Of the rows of the leak audit: words for people."""
+ROWS = ("facts", "confounds")
 VOLATILE = {
     "versions", "version", "protocol", "blinding", "stand_ins", "arms", "funnel", "requests", "limitations", "ribbon",
-    "extractors",
+    "extractors", "exposures", "status", "status_reason", "amendments",
 }  # fmt: skip
 """Keys of `results.json: run` that may differ between equal studies."""
 
@@ -53,12 +56,22 @@ def content(run: Run) -> dict[str, Any]:
             ],
             key=canonical,
         ),
-        "run": {name: _rounded(value) for name, value in results["run"].items() if name not in VOLATILE},
+        "run": {
+            name: _rounded(_numbers(name, value)) for name, value in results["run"].items() if name not in VOLATILE
+        },
         # Refusal rates are counts of the outcomes above; whether an arm has any depends on a log that may be absent.
         "estimates": [_rounded(row) for row in results["estimates"] if row["estimand"] != REFUSAL_RATE],
         "image_metrics": _rounded(results["image_metrics"]),
         "verdicts": _rounded(results["verdicts"]),
     }
+
+
+def _numbers(name: str, value: Any) -> Any:
+    """The leak audit without its sentences, which may be worded anew."""
+    if name != "audit":
+        return value
+    parts = {part: [{k: v for k, v in row.items() if k not in PROSE} for row in value[part]] for part in ROWS}
+    return value | parts
 
 
 def _time(reading: ScoredReading) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from lungeval import journal
@@ -10,6 +11,8 @@ from lungeval.keys import sha256_file
 from lungeval.runs import LOCKED, SOURCE, STAGES
 from lungeval.verifying.ledger import Ledger
 
+BUNDLE = "bundle.json"
+"""A host bundle's description of itself."""
 APART = ("generate", "measure")
 """Stages whose folder may be kept elsewhere: the images lead to the truth, and a server needs neither."""
 
@@ -66,6 +69,25 @@ def check_stages(ledger: Ledger) -> None:
             ledger.skip(f"{name}/: the stage is not finished")
         if stage == "generate" and noted is not None and run.path(stage).is_dir():
             _check_private(ledger, noted)
+
+
+def check_bundle(ledger: Ledger) -> None:
+    """A host bundle's files against its description, which the owner's root vouches for."""
+    folder = ledger.run.folder
+    path = folder / BUNDLE
+    if not path.is_file():
+        return
+    with ledger.reading(path):
+        files = dict(json.loads(path.read_bytes())["files"])
+        for name, digest in files.items():
+            with ledger.reading(folder / name):
+                if sha256_file(folder / name) != digest:
+                    ledger.fault("the file is not the one that was bundled", folder / name)
+        for found in sorted(ledger.run.path("blind").rglob("*")):
+            if found.is_file() and found.relative_to(folder).as_posix() not in files:
+                ledger.fault("the file was added to the bundle", found)
+        ledger.done(f"the host bundle: every file against {BUNDLE}")
+        ledger.skip(f"{BUNDLE} itself, and the plans and cases against the root: the owner's copy of the run does that")
 
 
 def check_report(ledger: Ledger) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 from lungeval.encryption import SUFFIX
 from lungeval.errors import LungevalError
+from lungeval.files import SUMS, check_folder
 from lungeval.keys import sha256_file
 from lungeval.records import Case
-from lungeval.runs import SOURCE
+from lungeval.runs import KEPT_APART, SOURCE
 from lungeval.seal import (
     COMMITMENTS,
     KEY,
@@ -53,15 +54,29 @@ def check_sealing(ledger: Ledger, identity: Path | None) -> tuple[dict[str, Case
 
 
 def _earlier(ledger: Ledger) -> None:
-    """What amendments replaced: each kept copy under its own root, and that root among those printed."""
-    roots = {event.get("root") for event in ledger.run.events() if event.get("event") == "sealed"}
-    kept = ledger.run.folder / SEALED / "amendments"
-    for folder in sorted(kept.iterdir()) if kept.is_dir() else []:
+    """What amendments replaced: each kept copy, file by file, and its root among those printed."""
+    run, under_way = ledger.run, ledger.run.amending()
+    kept = run.folder / KEPT_APART
+    roots = {event.get("root") for event in run.events_of("sealed")}
+    told = {str(event.get("amendment")): event for event in [*run.events_of("amended"), under_way] if event}
+    there = {path.name: path for path in sorted(kept.iterdir())} if kept.is_dir() else {}
+    if (run.folder / SEALED).is_dir():
+        for name in sorted(told.keys() - there.keys()):
+            ledger.fault("what the amendment replaced is gone", kept / name)
+    for name, folder in there.items():
+        if name not in told:  # left by one that was stopped before it began, or undone
+            ledger.skip(f"{KEPT_APART}/{name}: nothing covers it")
+            continue
+        if "kept" in told[name]:
+            with ledger.reading(folder / SUMS):
+                ledger.add(check_folder(folder, told[name]["kept"]))
+        else:
+            ledger.skip(f"{KEPT_APART}/{name}: the hash of its list was not noted")
         ledger.add(check_seal(folder))
         with ledger.reading(folder / COMMITMENTS):
             if roots and read_root(folder) not in roots:
                 ledger.fault("this root was never printed", folder / COMMITMENTS)
-        ledger.done(f"what amendment {folder.name} replaced, against its root")
+        ledger.done(f"what amendment {name} replaced, every file, against its root")
 
 
 def _uncovered(ledger: Ledger) -> None:
