@@ -266,7 +266,7 @@ def test_funnel_says_what_was_left_out_and_by_whom() -> None:
     assert (rows[0]["eligible"], rows[0]["drawn"], rows[0]["practice"]) == ("92", "30", "2")
     shown = table.html()
     assert [p["heading"] for p in shown["parts"]] == ["real", *study.ARMS]
-    assert "5 burned-in text (rule)" in part(page(), "selection")
+    assert "5 × burned-in text (rule)" in part(page(), "selection")
     old = Findings(study.results(), [])
     kept = [c.key for c in all_tables(old)["selection"].html()["columns"]]
     assert kept == ["cell", "offered", "made", "refused", "failed", "rejected", "drawn"]
