@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from playwright.sync_api import Page, sync_playwright
 
+from lungeval.auditing.facts import ACCEPTABLE
 from lungeval.reading.collecting import invites, store_path
 from lungeval.reading.serving import Room
 from lungeval.runs import Run
@@ -27,6 +28,7 @@ STUDY: dict[str, Any] = {
     "generators": [{"name": "gan", "backend": "phantom", "options": {"size": 768, "fidelity": 0.9}}],
     "cells": [{"modality": "xray", "condition": "no_finding"}],
     "set": {"per_generator": 10, "pool": 10},
+    "blinding": {"accept": dict.fromkeys(sorted(ACCEPTABLE), "phantoms of two fidelities, for a picture")},
     "readers": [{"id": "r1", "kind": "human"}],
     "reading": {"title": "Chest film reading study"},
     "metrics": [],

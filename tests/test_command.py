@@ -448,6 +448,7 @@ def test_the_program_of_the_guide_works(tmp_path: Path) -> None:
     assert all(f"| `{name}` |" in guide for name in OPTIONS)
 
 
+@pytest.mark.slow
 def test_a_whole_study_with_a_program_as_an_arm(tmp_path: Path) -> None:
     folder = write(
         tmp_path / "generators",

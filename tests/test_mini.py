@@ -56,6 +56,7 @@ def test_lungs_mini_credits_every_source() -> None:
     assert len({row["patient"] for row in rows}) == 1161
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIMITS)
 def test_it_draws_every_class(name: str) -> None:
     arm = backend(name)

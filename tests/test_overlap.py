@@ -309,8 +309,8 @@ def test_a_hub_data_set_as_training_data_is_compared_where_there_is_no_list(
     assert study(fakes, train={"data": "hub:own/films", "patients": "list.csv"}).faults == []
     parquet(fakes / "own" / "nameless")
     assert "name no patients" in study(fakes, train={"data": "hub:own/nameless"}).warnings[0].what
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(fakes))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(fakes))
     gone = study(fakes, train={"data": "hub:nobody/nothing@main"})
     assert gone.faults == []
     assert "not at hand (train.data: " in gone.warnings[0].what

@@ -93,8 +93,8 @@ def test_an_arm_that_cannot_be_had_is_drawn_in_the_cells_of_its_prompts(tmp_path
 def test_a_model_or_a_data_set_that_is_not_there_is_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     arm, _ = _rehearsed(tmp_path, backend=backend, path="no/where" if backend == "hub" else "models/none")
     assert arm.backend == "phantom"
 

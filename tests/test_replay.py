@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from api_server import serving
 from studies import write_protocol
@@ -32,6 +33,7 @@ def lungeval(cwd: Path, *arguments: str, key: str = "", alone: bool = False) -> 
     return data
 
 
+@pytest.mark.slow
 def test_generated_arms_replay_when_everything_that_made_them_is_gone(tmp_path: Path) -> None:
     home = tmp_path / "home"
     prompts = {"xray/no_finding": "chest film", "xray/covid_19": "chest film of a forbidden disease"}

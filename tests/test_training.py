@@ -389,6 +389,7 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path, monkeypatch):
         train(write_recipe(tmp_path), Progress(quiet=True))
 
 
+@pytest.mark.slow
 def test_a_mirrored_thorax_is_warned_about(tmp_path):
     done = lungeval("train", write_recipe(tmp_path, steps=1, flip=True))
     assert done.returncode == 0, done.stderr
