@@ -18,7 +18,7 @@ test-browser: .venv/installed-dev
 	$(BIN)/pytest -m "browser and not gpu"
 
 test-slow: .venv/installed-dev
-	$(BIN)/pytest -m "slow and not browser and not gpu"
+	$(BIN)/pytest -n auto --dist loadfile -m "slow and not browser and not gpu"
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
