@@ -52,11 +52,7 @@ def amend(run: Run, loaded: Loaded, reason: str, progress: Progress) -> dict[str
         settle(run, progress)
         run.check()
         run.need("blind")
-        if run.finished("read") or run.finished("score"):
-            raise LungevalError(
-                "usage", "the readings of this run have ended: nothing can be added", where=str(run.folder),
-                remedy="begin a new run with `lungeval run PROTOCOL --new`",
-            )  # fmt: skip
+        run.refuse_ended("begin a new run with `lungeval run PROTOCOL --new`")
         before, after = run.locked(), loaded.protocol
         run.encrypt_key(before.protocol.blinding.encrypt_to)  # a plain key that a stop left is not kept below
         make_secret(run.folder)  # what cannot be opened is told of before anything is written

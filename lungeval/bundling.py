@@ -268,11 +268,7 @@ def collect(run: Run, source: Path, progress: Progress) -> dict[str, Any]:
     with run.working(), tempfile.TemporaryDirectory() as place:
         run.check()
         run.need("blind")
-        if run.finished("read") or run.finished("score"):
-            raise LungevalError(
-                "usage", "the readings of this run have ended", where=str(run.folder),
-                remedy="later readings need a new run",
-            )  # fmt: skip
+        run.refuse_ended("later readings need a new run")
         printed = {str(event["root"]) for event in run.events_of("sealed")}  # an amendment seals anew
         copy = _fetch(source, Path(place), printed | {read_root(run.folder)})
         chains, consents = _whole(copy, source)

@@ -160,6 +160,16 @@ class Run:
                     remedy=f"run `lungeval {stage} {self.folder}` first, or `lungeval run PROTOCOL` for all of them",
                 )  # fmt: skip
 
+    def refuse_ended(self, remedy: str) -> None:
+        """Refuse to add to a run whose readings have ended.
+
+        Raises:
+            LungevalError: `usage`.
+        """
+        if self.finished("read") or self.finished("score"):
+            what = "the readings of this run have ended: nothing can be added"
+            raise LungevalError("usage", what, where=str(self.folder), remedy=remedy)
+
     def manifest(self) -> list[Image]:
         """Every image of 0-images/, in order of arm and content key."""
         return read_rows(Image, self.path("generate") / "manifest.csv")

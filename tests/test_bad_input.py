@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from studies import lungeval, write_protocol
+from studies import SMALL, lungeval, write_protocol
 
 
 def _films(folder: Path, count: int = 12, seed: int = 0) -> Path:
@@ -20,11 +20,11 @@ def _films(folder: Path, count: int = 12, seed: int = 0) -> Path:
     return folder
 
 
-def _with_folder(tmp_path: Path, folder: Path) -> Path:
+def _with_folder(tmp_path: Path, folder: Path, **changes: Any) -> Path:
     """The small study with a folder as its one generator."""
     arm = {"name": "mine", "backend": "folder", "path": str(folder)}
     arm |= {"makes": [{"modality": "xray", "condition": "no_finding"}]}
-    return write_protocol(tmp_path, generators=[arm], set={"per_generator": 5, "pool": 12})
+    return write_protocol(tmp_path, generators=[arm], set={"per_generator": 5, "pool": 12}, **changes)
 
 
 def _fault(code: int, *arguments: str | Path, says: tuple[str, ...]) -> str:
@@ -103,7 +103,7 @@ def test_sixteen_bit_png_is_taken_without_saturation(tmp_path: Path) -> None:
     for number in range(8):
         film = np.random.default_rng(number).permutation(np.linspace(0, 4000 + number, 64 * 64)).astype(np.uint16)
         Image.fromarray(film.reshape(64, 64)).save(folder / f"deep{number}.png")
-    path = _with_folder(tmp_path, folder)
+    path = _with_folder(tmp_path, folder, blinding=SMALL["blinding"] | {"trim": False})  # 64 pixels stay as they are
     done = lungeval("run", path)
     assert done.returncode == 0, done.stderr
     run = next((tmp_path / "reports").iterdir())
@@ -111,7 +111,7 @@ def test_sixteen_bit_png_is_taken_without_saturation(tmp_path: Path) -> None:
     fakes = [line.split(",")[0] for line in key if ",fake,mine," in line]
     shown = np.fromfile(run / "1-blinded" / "cases" / f"{fakes[0]}.raw", dtype=np.uint8)
     assert len(np.unique(shown)) > 200
-    assert (shown == 255).mean() < 0.05, "only what the resampling filter overshoots"
+    assert shown.max() < 255
     assert shown.max() > 230
 
 

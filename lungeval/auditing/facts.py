@@ -66,7 +66,7 @@ def _shown(name: str, what: str, remedy: str = _SHOWN) -> Fact:
 FACTS: tuple[Fact, ...] = (
     _transport("bytes", "number", "Size of the file, bytes."),
     _transport("compression", "number", "Bits of the file for each pixel."),
-    _transport("name", "category", "Pattern of the file's name: digits as 9, letters as a, identifiers by length."),
+    _transport("name", "category", "Pattern of the name: digits as 9, letters as a or A, identifiers by length."),
     _transport("name_words", "category", "Words in the file's name, numbers left out."),
     _transport("name_order", "number", "Rank of the file's name among all names, 0 to 1."),
     _transport("time", "number", "Time of the file's last change, seconds since 1970."),
