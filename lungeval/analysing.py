@@ -15,7 +15,7 @@ from lungeval.progress import Progress
 from lungeval.records import REAL_ARM, Estimate, Policy, ScoredReading, to_json
 from lungeval.reporting.document import write
 from lungeval.scoring import versions
-from lungeval.statistics.analysis import Settings, analyse
+from lungeval.statistics.analysis import Settings, conclude
 
 PRIMARY = ("balanced_accuracy", "accuracy", "sensitivity", "specificity", "fool_rate")
 SHOWN = (
@@ -27,8 +27,8 @@ SHOWN = (
 
 
 def analyse_labels(
-    labels: Path, columns: str, words: Sequence[str], *, primary: str, unsure: Policy, alpha: float, out: Path | None,
-    progress: Progress,
+    labels: Path, columns: str, words: Sequence[str], *, primary: str, unsure: Policy, alpha: float,
+    margin: float | None = None, attention: int | None = None, out: Path | None, progress: Progress,
 ) -> tuple[dict[str, Any], str]:  # fmt: skip
     """Results as `results.json` has them, and a table of them; the report is written into a folder beside.
 
@@ -38,30 +38,37 @@ def analyse_labels(
     if primary not in PRIMARY:
         raise LungevalError("usage", f"--primary {primary} is not an estimand", remedy=did_you_mean(primary, PRIMARY))
     announce: list[str] = []
-    table = read_labels(labels, columns=_columns(columns), mapping=_words(words), announce=announce)
+    table = read_labels(labels, columns=columns_of(columns), mapping=words_of(words), announce=announce)
     for line in announce:
         progress.say(f"  {line}")
-    settings = Settings(primary=primary, unsure=unsure, alpha=alpha)
-    estimates = analyse(table, settings)
+    settings = Settings(primary=primary, unsure=unsure, alpha=alpha, margin=margin, attention=attention)
+    estimates, found = conclude(table, settings)
     results = {
         "schema": 1,
         "run": _facts(labels, table, settings),
         "estimates": estimates,
         "image_metrics": [],
-        "verdicts": [],
+        "verdicts": found,
     }
     plain = json.loads(to_json(results))
     key = content_key(
-        file=sha256_file(labels), columns=columns, words=list(words), primary=primary, unsure=unsure, alpha=alpha
-    )
+        file=sha256_file(labels), columns=columns, words=list(words), primary=primary, unsure=unsure, alpha=alpha,
+        margin=margin, attention=attention,
+    )  # fmt: skip
     folder = out or Path("reports") / f"{labels.stem}-{key[:8]}"
     write_atomic(folder / "results.json", to_json(results))
     write(folder, plain, table, {})
     progress.say(f"report: {folder / 'report.html'}")
-    return plain, _text(estimates)
+    said = [row.text for row in found if row.inference == settings.headline(int(row.inputs["n_readers"]))]
+    return plain, "\n".join([_text(estimates), "", *said])
 
 
-def _columns(text: str) -> dict[str, str]:
+def columns_of(text: str) -> dict[str, str]:
+    """What `--columns yours=ours,…` says: your column -> its column.
+
+    Raises:
+        LungevalError: `usage` where it cannot be read.
+    """
     pairs = [part.split("=") for part in text.split(",") if part]
     if any(len(pair) != 2 or not all(pair) for pair in pairs):
         raise LungevalError(
@@ -70,7 +77,12 @@ def _columns(text: str) -> dict[str, str]:
     return {yours.strip(): ours.strip() for yours, ours in pairs}
 
 
-def _words(maps: Sequence[str]) -> dict[str, dict[str, str]]:
+def words_of(maps: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What `--map column.yours=ours` says, column by column.
+
+    Raises:
+        LungevalError: `usage` where one cannot be read.
+    """
     found: dict[str, dict[str, str]] = {}
     for text in maps:
         left, equals, ours = text.partition("=")
@@ -103,7 +115,11 @@ def _facts(labels: Path, table: list[ScoredReading], settings: Settings) -> dict
             }
             for kind, reader in kinds
         ],
-        "analysis": {"primary": settings.primary, "unsure": settings.unsure, "alpha": settings.alpha},
+        "analysis": {
+            "primary": settings.primary, "unsure": settings.unsure, "alpha": settings.alpha,
+            **({} if settings.margin is None else {"margin": settings.margin}),
+            **({} if settings.attention is None else {"attention": settings.attention}),
+        },
         "limitations": ["How these readings were collected and blinded is not known to lungeval."],
     }  # fmt: skip
 

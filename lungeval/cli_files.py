@@ -22,17 +22,24 @@ if TYPE_CHECKING:
               help="What unsure counts as in the primary analysis.")  # fmt: skip
 @click.option("--alpha", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), default=0.05, show_default=True,
               help="Intervals have level 1 - alpha.")  # fmt: skip
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    help="Equivalence margin around chance, as a proportion, fixed before the readings; none: not judged.",
+)
+@click.option("--attention", type=click.IntRange(min=0), help="Most failed attention checks of a reader in verdicts.")
 @click.option("--out", type=FILE, help="Folder for report.html and tables/; default: reports/NAME-HASH.")
 def analyse(
-    labels: Path, columns: str, words: tuple[str, ...], primary: str, unsure: Policy, alpha: float, out: Path | None,
-    progress: Any,
+    labels: Path, columns: str, words: tuple[str, ...], primary: str, unsure: Policy, alpha: float,
+    margin: float | None, attention: int | None, out: Path | None, progress: Any,
 ) -> Answer:  # fmt: skip
     """Score labels that were collected elsewhere: a CSV with reader, case, truth and label."""
     from lungeval.analysing import analyse_labels
 
     return analyse_labels(
-        labels, columns, words, primary=primary, unsure=unsure, alpha=alpha, out=out, progress=progress
-    )
+        labels, columns, words, primary=primary, unsure=unsure, alpha=alpha, margin=margin, attention=attention,
+        out=out, progress=progress,
+    )  # fmt: skip
 
 
 @verb
@@ -106,13 +113,27 @@ def verify(run: Path, identity: Path | None, root: str | None, progress: Any) ->
 
 @verb
 @click.argument("run", type=FILE)
-@click.option("--as", "form", type=click.Choice(["archive", "host-bundle"]), required=True,
+@click.option("--as", "form", required=True,
+              type=click.Choice(["archive", "host-bundle", "imrmc", "rjafroc", "tidy"]),
               help="archive: one tar with every image, from which the study can be run again; host-bundle: what "
-              "another machine needs to serve the page, without the key.")  # fmt: skip
+              "another machine needs to serve the page, without the key; imrmc, rjafroc, tidy: the scored readings "
+              "(of a run, or of a label table) for other programs, with a data dictionary.")  # fmt: skip
 @click.option("--out", type=FILE, help="The file (archive: RUN.tar beside the run) or folder (host-bundle: RUN-host).")
 @click.option("--public-url", help="host-bundle: the address readers will use; prints their links.")
-def export(run: Path, form: str, out: Path | None, public_url: str | None, progress: Any) -> Answer:
-    """A run in another form: an archive that replays it, or a bundle that serves it elsewhere."""
+@click.option("--columns", default="", help="Of a label table: your column names, as for analyse.")
+@click.option("--map", "words", multiple=True, help="Of a label table: your words, as for analyse; repeat.")
+def export(
+    run: Path, form: str, out: Path | None, public_url: str | None, columns: str, words: tuple[str, ...], progress: Any
+) -> Answer:  # fmt: skip
+    """A run in another form: an archive that replays it, a bundle that serves it elsewhere, its readings as tables."""
+    if form in ("imrmc", "rjafroc", "tidy"):
+        from lungeval.analysing import columns_of, words_of
+        from lungeval.exporting import export_readings
+
+        written = export_readings(
+            run, form, out, columns=columns_of(columns), mapping=words_of(words), progress=progress
+        )  # fmt: skip
+        return written, "\n".join([written["place"], *(f"  {name}" for name in written["files"])])
     from lungeval.runs import Run
 
     study = Run(run)
@@ -136,6 +157,45 @@ def export(run: Path, form: str, out: Path | None, public_url: str | None, progr
     found = export_archive(study, out, digest=compute(study) if study.finished("score") else "")
     progress.say(f"export: {found['members']} files" + ("" if found["written"] else ", the same as before"))
     return found, found["file"]
+
+
+@verb
+@click.argument("protocol", type=FILE, required=False)
+@click.option("--readers", type=int, help="Readers.")
+@click.option("--cases", type=int, help="Cases of one generator: its fakes and the reals they stand beside.")
+@click.option("--prevalence", type=float, help="Share of fakes among --cases; default 0.5.")
+@click.option("--fakes", type=int, help="Fakes of each generator, in place of --cases.")
+@click.option("--reals", type=int, help="Reals, which all generators share; default: as many as fakes.")
+@click.option("--arms", type=int, help="Generators; default 1.")
+@click.option("--margin", type=float, help="Equivalence margin around guessing, a proportion: 0.10.")
+@click.option("--alpha", type=float, help="Level of the tests; default 0.05.")
+@click.option("--accuracy", help="True accuracies, `0.5,0.6,0.7` (default).")
+@click.option("--difference", type=float, help="True difference of two generators; default 0.10.")
+@click.option("--reader-sd", type=float, help="SD of readers' accuracy, a proportion; default 0.05.")
+@click.option("--arm-sd", type=float, help="The part of it that is one generator's alone; default: half of it.")
+@click.option("--kappa", type=float, help="Agreement of readers in being right; default 0.13.")
+@click.option("--case-sd", type=float, help="The same as the SD of the case effect; default 0.5.")
+@click.option("--criterion-sd", type=float, help="SD of readers' criteria; default 0.4.")
+@click.option("--unsure", type=float, help="Share of readings that say unsure; default 0.1.")
+@click.option("--repeats", type=float, help="Share of cases shown twice.")
+@click.option("--per-patient", type=int, help="Cases of one patient; default 1.")
+@click.option("--replicates", type=int, help="Simulated studies for each number; default 400.")
+@click.option("--seed", type=int, help="Drives the simulation; default: the protocol's, or 0.")
+@click.option("--out", type=FILE, help="Write the page with the plot (HTML) here.")
+def plan(protocol: Path | None, out: Path | None, progress: Any, **options: Any) -> Answer:
+    """Power and precision of a reader study before it starts; exit code 3 where it cannot show what it asks."""
+    from lungeval.planning.command import plan_study
+
+    return plan_study(protocol, out=out, progress=progress, **options)
+
+
+@verb
+@click.argument("paper", type=FILE)
+def check_paper(paper: Path, progress: Any) -> Answer:
+    """Do a paper's printed figures follow from its printed counts? Exit code 5 where one does not."""
+    from lungeval.checking import check_paper as checked
+
+    return checked(paper, progress)
 
 
 @verb

@@ -30,11 +30,12 @@ EXIT_CODES: dict[str, Exit] = {
     "protocol": Exit.INPUT,  # protocol.yaml or a generator file is wrong
     "image": Exit.INPUT,  # an image or its metadata cannot be used
     "labels": Exit.INPUT,  # a label table cannot be used
-    "design": Exit.INPUT,  # the study asked for cannot be built from these images
+    "design": Exit.INPUT,  # the study asked for cannot be built from these images, or cannot show what it asks
     "run-folder": Exit.INPUT,  # not a run folder, or a stage asked for out of order
     "busy": Exit.FAILED,  # another process is at work in this run
     "incomplete": Exit.INCOMPLETE,  # readings are still missing
     "audit": Exit.AUDIT,  # real and fake differ in something that is no part of the picture
+    "figure": Exit.AUDIT,  # a printed figure does not follow from its counts
     "changed": Exit.AUDIT,  # a finished part of a run is not what was written
     "backend": Exit.BACKEND,  # a plug-in, folder or checkpoint is not there (yet)
     "plugin": Exit.BACKEND,  # a plug-in broke

@@ -1,8 +1,8 @@
 """A label table: readings collected elsewhere, one row each, as CSV -> scored readings.
 
 Columns reader, case, truth, label; optionally arm, modality, condition, patient, confidence, rating, rt_ms,
-presentation, presentation_id, reader_kind. Known other names of columns are taken for these and announced; a word of a
-table is never guessed.
+presentation, presentation_id, reader_kind, position, blurs, finding. Known other names of columns are taken for these
+and announced; a word of a table is never guessed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import io
 import math
 import re
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,9 @@ ALIASES: dict[str, str] = {
     **dict.fromkeys(("patient_id", "subject", "subject_id", "cluster"), "patient"),
     **dict.fromkeys(("certainty",), "confidence"),
     **dict.fromkeys(("rt_s", "response_time_ms", "response_time_s"), "rt_ms"),
+    **dict.fromkeys(("trial_number", "reading_order", "viewing_order", "presentation_order"), "position"),
+    **dict.fromkeys(("blur_count", "focus_losses", "times_focus_lost"), "blurs"),
+    **dict.fromkeys(("named_finding", "named_condition", "reader_finding", "reader_diagnosis"), "finding"),
 }
 """Other names of columns, in lower case; names that end in _s are seconds."""
 UNIT_UNKNOWN = ("rt", "time", "response_time", "reaction_time", "duration")
@@ -50,11 +53,13 @@ WORDS: dict[str, dict[str, str]] = {
 """What words mean, in lower case."""
 IS_FAKE = {"0": "real", "false": "real", "1": "fake", "true": "fake"}
 """What the words of a column `is_fake` mean besides."""
-NUMBERS = ("confidence", "rating", "rt_ms")
+WHOLE = {"position": 1, "blurs": 0}
+"""Columns of whole numbers, with the least one."""
+NUMBERS = ("confidence", "rating", "rt_ms", *WHOLE)
 EMPTY = "empty"
 """`--map label.NA=empty`: the word stands for an empty cell."""
 ONE_PER_CASE = ("truth", "arm", "modality", "condition", "patient")
-_SHOWN_VALUE = 60
+_SHOWN_VALUE, _MOST_WORDS = 60, 10
 
 
 @dataclass
@@ -104,6 +109,7 @@ def read_labels(
         _check_arms(table, rows, faults)
         _check_repeats(table, rows, faults)
         _check_agreement(table, rows, faults)
+        said += _match_findings(rows)
     raise_all(shorten(sorted(faults.found, key=_line)))
     return [ScoredReading.model_validate(row) for _, row in rows]
 
@@ -131,26 +137,22 @@ def _read(path: Path) -> _Table:
     first = re.sub(r'"[^"]*"', "", text.lstrip("\r\n").split("\n", 1)[0])
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
     lines: list[tuple[int, list[str]]] = []
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = [cell.strip() for cell in next(reader)]
-        except StopIteration:
-            break
-        except csv.Error as error:
-            remedy = "check the quotes here"
-            raise LungevalError("labels", f"not CSV: {error}", where=f"{path}:{line}", remedy=remedy) from None
-        if any(cells):
-            lines.append((line, cells))
+    reader, line = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True), 1
+    try:
+        for row in reader:
+            if any(cells := [cell.strip() for cell in row]):
+                lines.append((line, cells))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        remedy = "check the quotes here"
+        raise LungevalError("labels", f"not CSV: {error}", where=f"{path}:{line}", remedy=remedy) from None
     if not lines:
         raise LungevalError("labels", "empty file", where=where, remedy=f"columns are {', '.join(COLUMNS)}")
     header = [re.sub(r"[^\w.]+", "_", name.lower()).strip("_") for name in lines[0][1]]
     table = _Table(path, header, lines[1:], delimiter == ";")
     if not table.rows:
-        raise LungevalError(
-            "labels", "no readings under the header", where=f"{path}:{lines[0][0]}", remedy="add a row each"
-        )
+        where = f"{path}:{lines[0][0]}"
+        raise LungevalError("labels", "no readings under the header", where=where, remedy="add a row each")
     return table
 
 
@@ -227,9 +229,8 @@ def _words(table: _Table, mapping: Mapping[str, Mapping[str, str]]) -> dict[str,
                 faults.append(LungevalError("usage", f"{option}: the table has no column '{column}'", remedy=remedy))
             elif ours in WORDS and word not in {*WORDS[ours].values(), EMPTY}:
                 remedy = did_you_mean(word, {*WORDS[ours].values(), EMPTY})
-                faults.append(
-                    LungevalError("usage", f"{option}: '{word}' is no word of the column {ours}", remedy=remedy)
-                )
+                what = f"{option}: '{word}' is no word of the column {ours}"
+                faults.append(LungevalError("usage", what, remedy=remedy))
             else:
                 found.setdefault(ours, {})[yours.strip().lower()] = word
     raise_all(faults)
@@ -249,12 +250,8 @@ class _Faults:
 
     def add(self, line: int, ours: str, what: str, remedy: str) -> None:
         """A fault in a column of a row."""
-        place = f":{self.name(ours)}" if ours in self.table.index else ""
+        place = f":{self.table.header[self.table.index[ours]]}" if ours in self.table.index else ""
         self.found.append(LungevalError("labels", what, where=f"{self.table.path}:{line}{place}", remedy=remedy))
-
-    def name(self, ours: str) -> str:
-        """What the file calls a column."""
-        return self.table.header[self.table.index[ours]]
 
     def unknown(self, line: int, ours: str, word: str) -> None:
         """Note a word that means nothing here."""
@@ -266,17 +263,10 @@ class _Faults:
             count = f" (in {len(lines)} rows)" if len(lines) > 1 else ""
             meanings = list(dict.fromkeys(WORDS[ours].values())) if ours in WORDS else [EMPTY]
             shown = word if len(word) <= _SHOWN_VALUE else word[: _SHOWN_VALUE - 3] + "..."
-            kind = (
-                "not a number"
-                if ours in NUMBERS
-                else f"an unknown word, not {', '.join(dict.fromkeys(WORDS[ours].values()))}"
-            )
-            self.add(
-                lines[0],
-                ours,
-                f"'{shown}' is {kind}{count}",
-                f"say what it means: --map {shlex.quote(f'{ours}.{shown}=')}WORD; WORD is one of {', '.join(meanings)}",
-            )
+            kind = "not a number" if ours in NUMBERS else f"an unknown word, not {', '.join(meanings)}"
+            option = shlex.quote(f"{ours}.{shown}=")
+            remedy = f"say what it means: --map {option}WORD; WORD is one of {', '.join(meanings)}"
+            self.add(lines[0], ours, f"'{shown}' is {kind}{count}", remedy)
 
 
 def _row(
@@ -299,10 +289,8 @@ def _row(
             faults.add(line, ours, f"no {ours}", "only label and optional columns may be empty")
         elif ours in NUMBERS:
             row[ours] = _number(table, line, ours, word, faults)
-        elif ours == "label":
+        elif word or ours == "label":
             row[ours] = word or None
-        elif word:
-            row[ours] = word
     return row
 
 
@@ -318,6 +306,8 @@ def _number(table: _Table, line: int, ours: str, text: str, faults: _Faults) -> 
         return None
     if ours == "rt_ms" and value < 0:
         faults.add(line, ours, f"{text} is a negative time", "correct it, or leave the cell empty")
+    if ours in WHOLE and (value < WHOLE[ours] or value != int(value)):
+        faults.add(line, ours, f"{text} is no whole number from {WHOLE[ours]}", "correct it, or leave the cell empty")
     return value * table.factor if ours == "rt_ms" else value
 
 
@@ -361,9 +351,8 @@ def _check_repeats(table: _Table, rows: _Rows, faults: _Faults) -> None:
             before = first.setdefault(("main", row["reader"], row["case"]), line)
             if before != line:
                 what = f"a second main reading of '{row['case']}' by '{row['reader']}', first on line {before}"
-                faults.add(
-                    line, "presentation" if "presentation" in table.index else "case", what, f"remove one, or {mark}"
-                )
+                column = "presentation" if "presentation" in table.index else "case"
+                faults.add(line, column, what, f"remove one, or {mark}")
         if name:
             before = first.setdefault(("id", row["reader"], name), line)
             if before != line:
@@ -385,6 +374,25 @@ def _check_agreement(table: _Table, rows: _Rows, faults: _Faults) -> None:
                 told.add(key)
                 what = f"the {owner} '{row[owner]}' has {ours} '{value}' here and '{other}' on line {before}"
                 faults.add(line, ours, what, "correct one of them")
+
+
+def _match_findings(rows: _Rows) -> list[str]:
+    """Findings in the spelling of the table's conditions; those that are none are told, and stay as they are."""
+    conditions = sorted({row["condition"] for _, row in rows if row.get("condition")})
+    known = {_plain(word): word for word in conditions} | {word: word for word in conditions}
+    given = [row for _, row in rows if row.get("finding")]
+    for row in given:
+        row["finding"] = known.get(row["finding"], known.get(_plain(row["finding"]), row["finding"]))
+    other = Counter(row["finding"] for row in given if row["finding"] not in conditions)
+    listed = ", ".join(f"'{word}' ({count})" for word, count in sorted(other.items())[:_MOST_WORDS])
+    listed += f" and {len(other) - _MOST_WORDS} more" if len(other) > _MOST_WORDS else ""
+    remedy = "--map finding.YOURS=CONDITION where they are"
+    return [f"findings that are no condition of the table: {listed}; {remedy}"] if other else []
+
+
+def _plain(word: str) -> str:
+    """A word without case, blanks and marks: COVID-19 and covid_19 are one."""
+    return re.sub(r"[\W_]+", "", word.casefold())
 
 
 def _line(fault: LungevalError) -> tuple[int, ...]:

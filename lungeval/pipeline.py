@@ -17,7 +17,7 @@ from lungeval.measuring import measure
 from lungeval.progress import Progress
 from lungeval.protocol import LockedProtocol
 from lungeval.protocol_files import Loaded
-from lungeval.reading.collecting import Address, collect, collected
+from lungeval.reading.collecting import Address, collect, collected, focus_lost
 from lungeval.reporting import report
 from lungeval.runs import Run
 from lungeval.scoring import score
@@ -112,8 +112,8 @@ def _score(study: Study) -> Path:
     if not study.run.finished("read"):
         study.run.finish("read")
     study.progress.say("score: opening the key, joining, analysing")
-    ribbon = ribbon_of(study.locked, study.phantoms)
-    score(study.run, study.locked, readings, readers, ribbon=ribbon, drawn_arms=study.phantoms)
+    ribbon, blurs = ribbon_of(study.locked, study.phantoms), focus_lost(study.run)
+    score(study.run, study.locked, readings, readers, ribbon=ribbon, drawn_arms=study.phantoms, blurs=blurs)
     return study.run.path("score")
 
 

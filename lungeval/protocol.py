@@ -241,6 +241,12 @@ class Analysis(Settings):
     """Why this margin."""
     alpha: Number = Field(default=0.05, gt=0, lt=0.5)
     """Level of the tests; intervals have level 1 - alpha."""
+    compare: Literal["all", "none"] | list[tuple[StrictStr, StrictStr]] = "all"
+    """Pairs of generators compared on the primary estimand: one family, with Holm's adjustment; other comparisons are
+    exploratory. `all`, `none`, or a list of pairs."""
+    attention: StrictInt | None = Field(default=None, ge=0)
+    """A reader with more failed attention checks than this is left out of the verdicts, which are then printed with and
+    without the reader. None = nobody is left out."""
 
 
 class ReadingRoom(Settings):

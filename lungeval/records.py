@@ -205,6 +205,12 @@ class ScoredReading(Record):
     """Tells repeats of one case by one reader apart."""
     reader_kind: ReaderKind = "imported"
     """As in Reading.reader_kind."""
+    position: int | None = None
+    """The reading's place in the reader's order, from 1; None = not known."""
+    blurs: int | None = None
+    """How often the page lost the focus while the picture was shown; None = not counted."""
+    finding: str = ""
+    """The condition that the reader named; empty = not asked, or none named."""
 
 
 class Scope(Record):

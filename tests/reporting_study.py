@@ -11,7 +11,7 @@ import numpy as np
 
 from lungeval.records import Estimate, Scope, ScoredReading, to_json
 from lungeval.reporting.document import Picture
-from lungeval.statistics.analysis import Settings, analyse
+from lungeval.statistics.analysis import Settings, analyse, conclude
 from lungeval.statistics.simulated import SimulatedReader, simulate
 
 CONDITIONS = ("covid_19", "no_finding")
@@ -103,6 +103,7 @@ def metrics() -> list[Estimate]:
 @cache
 def _results(per_cell: int, readers: tuple[str, ...]) -> str:
     rows = readings(per_cell, readers)
+    estimates, verdicts = conclude(rows, Settings(margin=0.10))
     planned = {name: sum(1 for row in rows if row.reader == name) for name in readers}
     return to_json(
         {
@@ -197,9 +198,9 @@ def _results(per_cell: int, readers: tuple[str, ...]) -> str:
                     "Overlap of the shown reals with a generator's training images is not excluded.",
                 ],
             },
-            "estimates": analyse(rows, Settings()),
+            "estimates": estimates,
             "image_metrics": metrics(),
-            "verdicts": [],
+            "verdicts": verdicts,
         }
     )
 

@@ -207,7 +207,7 @@ def test_what_cannot_be_exported_says_why(mixed: Path, tmp_path: Path) -> None:
     edited = lungeval("export", copy, "--as", "archive")
     assert edited.exit_code == 5
     assert not copy.with_name(f"{copy.name}.tar").exists()
-    assert lungeval("export", mixed, "--as", "imrmc").exit_code == 2
+    assert lungeval("export", mixed, "--as", "spreadsheet").exit_code == 2
 
 
 def test_the_replay_of_a_rehearsal_is_rehearsed_under_its_own_name(mixed: Path) -> None:

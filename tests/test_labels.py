@@ -43,11 +43,14 @@ def test_four_columns_are_enough(tmp_path: Path) -> None:
 
 
 def test_every_column_is_read(tmp_path: Path) -> None:
-    row = read(tmp_path, f"{','.join(COLUMNS)}\nr1,a,fake,fake,g,CXR,covid_19,p1,4,0.7,1200,repeat,x1,human\n")[0]
+    row = read(
+        tmp_path, f"{','.join(COLUMNS)}\nr1,a,fake,fake,g,CXR,covid_19,p1,4,0.7,1200,repeat,x1,human,7,2,COVID-19\n"
+    )[0]
     assert row.model_dump() == {
         "reader": "r1", "case": "a", "truth": "fake", "label": "fake", "arm": "g", "modality": "xray",
         "condition": "covid_19", "patient": "p1", "confidence": 4.0, "rating": 0.7, "rt_ms": 1200.0,
         "presentation": "repeat", "presentation_id": "x1", "reader_kind": "human",
+        "position": 7, "blurs": 2, "finding": "covid_19",
     }  # fmt: skip
 
 
@@ -86,6 +89,36 @@ def test_known_names_are_taken_and_announced(tmp_path: Path) -> None:
     ]
 
 
+def test_places_and_losses_of_focus_are_whole_numbers(tmp_path: Path) -> None:
+    said: list[str] = []
+    path = written(
+        tmp_path, f"{HEAD},reading_order,focus_losses,trial,order\nr1,a,real,real,3,0,1,1\nr1,b,fake,fake,,,2,2\n"
+    )
+    rows = read_labels(path, columns={}, mapping={}, announce=said)
+    assert [(row.position, row.blurs) for row in rows] == [(3, 0), (None, None)]
+    assert said == [
+        "column 'trial' is not read", "column 'order' is not read", "column 'reading_order' is read as position",
+        "column 'focus_losses' is read as blurs",
+    ]  # fmt: skip
+    assert read(tmp_path, f"{HEAD},trial\nr1,a,real,real,4\n", columns={"trial": "position"})[0].position == 4
+
+
+def test_findings_take_the_spelling_of_the_conditions(tmp_path: Path) -> None:
+    text = (
+        f"{HEAD},condition,named_finding\nr1,a,real,real,covid_19,Covid 19\nr1,b,fake,fake,no_finding,nothing\n"
+        "r1,c,fake,fake,no_finding,\nr1,d,fake,fake,no_finding,corona\nr1,e,fake,fake,No-Finding,No-Finding\n"
+        "r1,f,fake,fake,no_finding,no_finding\n"
+    )
+    said: list[str] = []
+    path = written(tmp_path, text)
+    rows = read_labels(path, columns={}, mapping={"finding": {"corona": "covid_19"}}, announce=said)
+    assert [row.finding for row in rows] == ["covid_19", "nothing", "", "covid_19", "No-Finding", "no_finding"]
+    assert said[-1] == (
+        "findings that are no condition of the table: 'nothing' (1); --map finding.YOURS=CONDITION where they are"
+    )
+    assert read(tmp_path, text, finding={"nothing": "no_finding", "corona": "empty"})[1].finding == "no_finding"
+
+
 def test_options_say_what_columns_and_words_mean(tmp_path: Path) -> None:
     text = "who,slide,truth,label,rt,origin,note\nr1,a,genuine,R,2,NIH,x\nr1,b,fake,NA,3,gan,y\n"
     rows = read(
@@ -119,7 +152,7 @@ def test_an_own_name_wins_over_another_one(tmp_path: Path) -> None:
         (f"{HEAD},Label\nr1,a,real,real,real\n", "t.csv:1: two columns are called 'label'; rename one"),
         ("reader,image,item,truth,label\nr1,a,b,real,real\n", "t.csv:1: the columns 'image' and 'item' both mean case; say which: --columns image=case"),
         (f"{HEAD}\n", "t.csv:1: no readings under the header; add a row each"),
-        ("", "t.csv: empty file; columns are reader, case, truth, label, arm, modality, condition, patient, confidence, rating, rt_ms, presentation, presentation_id, reader_kind"),
+        ("", "t.csv: empty file; columns are reader, case, truth, label, arm, modality, condition, patient, confidence, rating, rt_ms, presentation, presentation_id, reader_kind, position, blurs, finding"),
         # words
         (f"{HEAD}\nr1,a,real,synthetic\nr1,b,real,synthetic\n",
          "t.csv:2:label: 'synthetic' is an unknown word, not real, unsure, fake (in 2 rows); say what it means: --map label.synthetic=WORD; WORD is one of real, unsure, fake"),
@@ -130,6 +163,10 @@ def test_an_own_name_wins_over_another_one(tmp_path: Path) -> None:
         (f"{HEAD},rt_ms\nr1,a,real,real,NA\n", "t.csv:2:rt_ms: 'NA' is not a number; say what it means: --map rt_ms.NA=WORD; WORD is one of empty"),
         (f"{HEAD},confidence\nr1,a,real,real,inf\n", "t.csv:2:confidence: 'inf' is not a number; say what it means: --map confidence.inf=WORD; WORD is one of empty"),
         (f"{HEAD},rt_ms\nr1,a,real,real,-5\n", "t.csv:2:rt_ms: -5 is a negative time; correct it, or leave the cell empty"),
+        (f"{HEAD},position\nr1,a,real,real,0\n", "t.csv:2:position: 0 is no whole number from 1; correct it, or leave the cell empty"),
+        (f"{HEAD},position\nr1,a,real,real,2.5\n", "t.csv:2:position: 2.5 is no whole number from 1; correct it, or leave the cell empty"),
+        (f"{HEAD},blurs\nr1,a,real,real,-1\n", "t.csv:2:blurs: -1 is no whole number from 0; correct it, or leave the cell empty"),
+        (f"{HEAD},blurs\nr1,a,real,real,often\n", "t.csv:2:blurs: 'often' is not a number; say what it means: --map blurs.often=WORD; WORD is one of empty"),
         (f"{HEAD}\nr1,,real,real\n,a,,real\n",
          "t.csv:2:case: no case; only label and optional columns may be empty\n"
          "t.csv:3:reader: no reader; only label and optional columns may be empty\n"

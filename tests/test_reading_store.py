@@ -71,6 +71,27 @@ def test_what_goes_in_comes_out(store: Store) -> None:
     assert store.answered("nobody") == set()
 
 
+def test_losses_of_focus_by_presentation(store: Store) -> None:
+    for number, viewing in enumerate(({"blurs": 2}, {"blurs": 0, "hidden_ms": 9}, {"zoom_max": 1.5}), 1):
+        store.add(reading(number), attempt="a", viewing=viewing)
+    store.add_many([reading(1, reader="r2")])
+    heads = store.heads()
+    assert store.blurs() == {"r1-1": 2, "r1-2": 0}
+    assert store.heads() == heads
+    assert store.verify_chain() == []
+
+
+def test_losses_of_focus_of_an_edited_store_are_passed_over(store: Store) -> None:
+    for number in (1, 2, 3):
+        store.add(reading(number), attempt="a", viewing={"blurs": number})
+    with sqlite3.connect(store.path) as raw:
+        raw.execute("UPDATE readings SET viewing = 'not json' WHERE number = 1")
+        raw.execute("UPDATE readings SET viewing = '[1]' WHERE number = 2")
+    raw.close()
+    assert store.blurs() == {"r1-3": 3}
+    assert store.verify_chain()
+
+
 def test_the_same_answer_again_changes_nothing(store: Store) -> None:
     add(store, reading(), "first")
     heads = store.heads()

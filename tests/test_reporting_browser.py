@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import reporting_numbers as numbers
 import reporting_study as study
 
 from lungeval.reporting.document import write
@@ -126,8 +127,8 @@ def test_one_kind_can_be_looked_at_alone_but_paper_has_all(page: Any) -> None:
 
 
 def test_copy_says_whether_it_worked(page: Any) -> None:
-    page.click("[data-copy='methods-human']")
-    page.wait_for_function("document.querySelector(\"[data-copy='methods-human']\").textContent !== 'Copy'")
+    page.click("[data-copy='methods-text-human']")
+    page.wait_for_function("document.querySelector(\"[data-copy='methods-text-human']\").textContent !== 'Copy'")
 
 
 def test_hostile_text_does_not_run(browser: Any, tmp_path: Path) -> None:
@@ -211,4 +212,52 @@ def test_nothing_of_the_proof_is_cut_off_in_print(browser: Any, proven: Path) ->
     )
     assert len(right) >= 6
     assert max(right) <= 680
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("complete")
+    write(made, numbers.results(), numbers.readings())
+    return made
+
+
+CONTRAST = """
+() => {
+  const light = c => { const s = c.map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * s[0] + 0.7152 * s[1] + 0.0722 * s[2]; };
+  const rgb = text => text.match(/[\\d.]+/g).map(Number);
+  const ground = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor);
+    if (c.length < 4 || c[3] > 0.99) return c.slice(0, 3); } return [255, 255, 255]; };
+  return [...document.querySelectorAll('.mark, .ruling .said, .ruling .beside')].map(e => {
+    const [a, b] = [light(rgb(getComputedStyle(e).color).slice(0, 3)), light(ground(e))];
+    return [e.className, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]; });
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_marks_of_verdicts_are_legible(browser: Any, complete: Path, scheme: str) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page.goto((complete / "report.html").as_uri())
+    found = page.evaluate(CONTRAST)
+    assert len({name for name, _ in found}) >= 5
+    assert min(ratio for _, ratio in found) >= 4.5
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 820, 420])
+def test_every_statistic_fits_its_page(browser: Any, complete: Path, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto((complete / "report.html").as_uri())
+    page.evaluate("[...document.querySelectorAll('details')].forEach(d => d.open = true)")
+    draw_all(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width >= 820:
+        sizes = page.evaluate("[...document.querySelectorAll('.scroll')].map(e => [e.scrollWidth, e.clientWidth])")
+        assert [pair for pair in sizes if pair[0] > pair[1] + 1] == []
+    assert said == []
     page.close()

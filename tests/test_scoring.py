@@ -52,7 +52,8 @@ def test_results_say_what_the_protocol_says(run: Run) -> None:
     results = json.loads((run.path("score") / "results.json").read_text())
     facts = results["run"]
     assert set(results) == {"schema", "run", "estimates", "image_metrics", "verdicts"}
-    assert results["verdicts"] == []
+    assert {row["code"] for row in results["verdicts"]} == {"not_estimable"}
+    assert all("under 20" in row["inputs"]["reason"] for row in results["verdicts"])
     assert facts["protocol"] == run.locked().digest()
     assert facts["ribbon"] == "Not a clinical result: phantom images, simulated readers"
     assert {arm["name"]: arm["stands_in"] for arm in facts["arms"]} == {"real": True, "good": True, "poor": True}

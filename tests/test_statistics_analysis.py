@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from lungeval.errors import LungevalError
 from lungeval.records import LABELS, ScoredReading, to_json
 from lungeval.statistics.agreement import cohen_kappa
-from lungeval.statistics.analysis import Settings, analyse
-from lungeval.statistics.detection import detect
+from lungeval.statistics.analysis import SHARES, Settings, analyse
+from lungeval.statistics.detection import NOT_IDENTIFIABLE, detect
 from lungeval.statistics.estimands import ESTIMANDS, POLICY_TITLES, PRIMARIES
 from lungeval.statistics.pairs import pair_estimates
+from lungeval.statistics.profile import reader_detection
 from lungeval.statistics.proportions import weighted_mean, widened, wilson
 from lungeval.statistics.scopes import parts_of
 from lungeval.statistics.shares import Share
 from lungeval.statistics.tables import tabulate
+from lungeval.statistics.truth import WITH_TRUTH
 
 few = settings(max_examples=6, derandomize=True, deadline=None)
 small = settings(max_examples=25, derandomize=True, deadline=None)
@@ -240,7 +242,9 @@ def test_detection_and_kappa_over_cells_are_means_of_the_cells():
     row = pick(found, "dprime", reader="r1")
     assert row.value == pytest.approx((one.dprime + two.dprime) / 2, abs=1e-12)
     assert row.se == pytest.approx(math.hypot(one.dprime_se, two.dprime_se) / 2, abs=1e-12)
-    assert row.high - row.value == pytest.approx(1.959963984540054 * row.se, abs=1e-12)
+    above = [reader_detection(8, 10, 3, 10), reader_detection(4, 4, 1, 4)]
+    wider = [max(1.959963984540054 * cell.dprime_se, cell.dprime_limits[1] - cell.dprime) for cell in above]
+    assert row.high - row.value == pytest.approx(math.hypot(*wider) / 2, abs=1e-12)
     assert row.method.startswith("mean over 2 cells with equal weights; ")
     assert "log-linear correction" in row.method
     assert row.source.count("Macmillan") == 1
@@ -265,7 +269,7 @@ def test_detection_is_undefined_where_a_cell_is_and_names_it():
         for row in rows
     ]
     row = pick(analyse(unsure, Settings()), "dprime", reader="r1")
-    assert (row.value, row.reason) == (None, "no real case was called real or fake in ct × b")
+    assert (row.value, row.reason) == (None, f"{NOT_IDENTIFIABLE['real']} in ct × b")
     lone = rows + rows_of("r1", "fake", "ffr", "c", arm="g", modality="ct", condition="c")
     row = pick(analyse(lone, Settings()), "dprime", reader="r1")
     assert row.value == pick(analyse(rows, Settings()), "dprime", reader="r1").value
@@ -289,8 +293,11 @@ def test_a_mean_of_own_values_counts_only_the_readers_who_have_one():
     assert row.value == pytest.approx((own[0].value + own[1].value) / 2)
     assert (own[2].value, row.n_readers, row.scope.readers) == (None, 2, ("r1", "r2"))
     assert row.n_readings == own[0].n_readings + own[1].n_readings
-    assert row.method == "mean over 2 cells with equal weights; mean of the readers' own values, each with equal weight"
-    assert (row.k, row.low) == (None, None)
+    assert row.method.startswith(
+        "mean over 2 cells with equal weights; mean of the readers' own values, each with equal weight; cluster-based t"
+    )
+    assert row.k is None
+    assert row.low < row.value < row.high
     assert "undefined for 1 of 3 readers" in row.reason
     assert "cells left out: no fakes in ct × c" in row.reason
     assert "Wilson" not in row.source
@@ -307,7 +314,8 @@ def test_a_mean_of_own_values_counts_only_the_readers_who_have_one():
 
 
 def test_sources_are_those_of_what_was_computed():
-    found = analyse(study(readers=3), Settings())
+    found = [row for row in analyse(study(readers=3), Settings()) if row.estimand in SHARES[:6] and not row.comparator]
+    assert len(found) > 100
     for row in found:
         if row.low is None:
             assert not any(word in row.source for word in ("Wilson", "Gallas", "Cochran", "Fleiss", "Zou")), row
@@ -343,7 +351,7 @@ def test_a_crowd_is_paired_over_all_cases_only_and_quickly():
         assert (row.value, row.low, row.high) == (expected.value, expected.low, expected.high)
         assert (row.n_cases, row.n_clusters) == (len(both), len({patient for _, _, patient in both}))
         assert row.n_fake == sum(truth == "fake" for _, truth, _ in both)
-        assert row.reason == "cases of one cluster are taken as independent"
+        assert row.reason.startswith("cases of one cluster are taken as independent; if they erred independently")
     thirty = {row.reader for row in rows[: 30 * 60]}
     (few_readers,) = tabulate([row for row in rows if row.reader in thirty])
     assert {row.scope.subset for row in pair_estimates(few_readers, Settings())} == {None, "fakes", "reals"}
@@ -394,9 +402,9 @@ def test_repeats_serve_agreement_with_oneself_alone():
 def test_kappa_of_a_pair_needs_cases_that_both_read():
     rows = rows_of("r1", "fake", "fffuuurrr---") + rows_of("r2", "fake", "fff-uurrrfff") + rows_of("r3", "real", "rf")
     found = analyse(rows, Settings())
-    pair = pick(found, "cohen_kappa", readers=("r1", "r2"))
+    pair = pick(found, "cohen_kappa", policy=None, readers=("r1", "r2"))
     assert (pair.n_cases, pair.value, pair.n_readings) == (8, 1.0, 16)
-    apart = pick(found, "cohen_kappa", readers=("r1", "r3"))
+    apart = pick(found, "cohen_kappa", policy=None, readers=("r1", "r3"))
     assert (apart.value, apart.n_cases) == (None, 0)
     assert apart.reason == "no case has both labels"
 
@@ -573,7 +581,9 @@ def test_kinds_of_readers_are_never_pooled():
 @pytest.mark.parametrize(("readers", "headline"), [(4, "these_readers"), (5, "readers_like_these")])
 def test_roles(readers, headline):
     found = analyse(study(readers=readers), Settings(unsure="wrong"))
-    primary = [row for row in found if row.role == "primary"]
+    primary = [row for row in found if row.role == "primary" and row.comparator is None]
+    compared = [row for row in found if row.role == "primary" and row.comparator is not None]
+    assert [(row.scope.arm, row.comparator, row.inference) for row in compared] == [("g1", "g2", "readers_like_these")]
     assert {row.scope.arm for row in primary} == {"g1", "g2"}
     assert len(primary) == 2
     for row in primary:
@@ -581,20 +591,21 @@ def test_roles(readers, headline):
         assert row.scope.reader is None
         assert row.scope.condition is None
     for row in found:
-        assert (row.role == "exploratory") == (row.scope.condition is not None)
+        if row.estimand in (*SHARES, *WITH_TRUTH):
+            assert (row.role == "exploratory") == (row.scope.condition is not None)
 
 
 @pytest.mark.parametrize(("arms", "primary"), [(("g1",), {None, "g1"}), (("",), {None}), (("g1", "g2"), {"g1", "g2"})])
 def test_only_a_study_of_one_arm_has_an_overall_primary(arms, primary):
     found = analyse(study(arms=arms), Settings())
-    assert {row.scope.arm for row in found if row.role == "primary"} == primary
+    assert {row.scope.arm for row in found if row.role == "primary" and row.comparator is None} == primary
 
 
 def test_readers_are_those_who_read_both_sides_of_every_cell_and_the_role_follows_them():
     rows = study(readers=6, arms=("g1", "g2"), seed=3)
     half = [row for row in rows if row.arm != "g2" or row.reader in ("r0", "r1", "r2")]
     found = analyse(half, Settings())
-    primary = {row.scope.arm: row for row in found if row.role == "primary"}
+    primary = {row.scope.arm: row for row in found if row.role == "primary" and row.comparator is None}
     assert (primary["g1"].inference, primary["g1"].n_readers) == ("readers_like_these", 6)
     assert (primary["g2"].inference, primary["g2"].n_readers) == ("these_readers", 3)
     assert "3 of 6 readers lack a reading on some side of some cell" in primary["g2"].reason
@@ -609,17 +620,18 @@ def test_readers_are_those_who_read_both_sides_of_every_cell_and_the_role_follow
 
 def test_a_primary_that_knows_no_policy():
     found = analyse(study(), Settings(primary="fool_rate", unsure="excluded"))
-    assert {row.estimand for row in found if row.role == "primary"} == {"fool_rate"}
+    assert {row.estimand for row in found if row.role == "primary"} == {"fool_rate", "fool_rate_difference"}
 
 
-def test_the_mean_over_readers_of_dprime_has_a_value_and_no_interval():
+def test_the_mean_over_readers_of_dprime_is_that_of_their_own_with_both_intervals():
     found = analyse(study(readers=3, n=10, cells=(("xray", "a"),)), Settings())
     human = {"reader_kind": "human"}
     own = [pick(found, "dprime", reader=f"r{r}", **human).value for r in range(3)]
     mean = pick(found, "dprime", inference="these_readers", **human)
     assert mean.value == pytest.approx(sum(own) / 3)
-    assert mean.low is None
-    assert "not defined" in mean.reason
+    like = pick(found, "dprime", inference="readers_like_these", **human)
+    assert like.low <= mean.low < mean.value < mean.high <= like.high
+    assert mean.p is not None
 
 
 def test_results_are_plain_json():
@@ -692,7 +704,8 @@ def test_settings_are_checked(settings_, message):
 
 def test_the_registry_says_everything_that_analyse_can_return():
     found = {row.estimand for row in analyse(study(), Settings())}
-    assert found == set(ESTIMANDS)
+    assert found <= set(ESTIMANDS)
+    assert {*SHARES, *WITH_TRUTH, "cohen_kappa", "fleiss_kappa", "unsure_difference", "dprime_crossed"} <= found
     assert set(PRIMARIES) <= set(ESTIMANDS)
     for name, item in ESTIMANDS.items():
         assert item.name == name
@@ -701,6 +714,9 @@ def test_the_registry_says_everything_that_analyse_can_return():
         assert item.formula
         assert item.denominator
         assert item.source
+        assert item.reading
+        assert item.example
+        assert item.caution
         assert all(policy in POLICY_TITLES for policy in item.policies)
 
 
@@ -708,5 +724,7 @@ def test_policies_of_the_estimates_are_the_registrys():
     seen = {}
     for item in analyse(study(), Settings()):
         seen.setdefault(item.estimand, set()).add(item.policy)
-    assert seen == {name: set(item.policies) for name, item in ESTIMANDS.items()}
+    for name in (*SHARES, *WITH_TRUTH):
+        assert seen[name] == set(ESTIMANDS[name].policies)
+    assert all(policies <= set(ESTIMANDS[name].policies) for name, policies in seen.items())
     assert LABELS == ("real", "unsure", "fake")

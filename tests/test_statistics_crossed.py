@@ -135,7 +135,9 @@ def test_disjoint_strata_add_their_cluster_variances():
     both = these_readers(strata_of(scores, counts), 0.95)
     parts = [these_readers(strata_of(y[:, part][None]), 0.95) for part in halves]
     assert both.se == pytest.approx(0.5 * math.hypot(parts[0].se, parts[1].se), abs=1e-14)
-    assert both.df == 38
+    one, two = (part.se**2 for part in parts)
+    assert both.df == pytest.approx((one + two) ** 2 / (one**2 / 19 + two**2 / 19))
+    assert 36 < both.df < 38
     assert parts[0].df == 19
 
 

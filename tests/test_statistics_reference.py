@@ -73,7 +73,7 @@ def test_accuracy_with_unsure_as_wrong(estimates, expected):
 
 def test_kappa_of_two_readers_and_its_table(estimates, rows, expected):
     golden = expected["vtt_small"]["cohen_r1_r2"]
-    found = pick(estimates, "cohen_kappa", readers=("r1", "r2"), subset=None)
+    found = pick(estimates, "cohen_kappa", policy=None, readers=("r1", "r2"), subset=None)
     assert found.value == pytest.approx(golden["kappa"], abs=1e-10)
     assert found.n_cases == 90
     assert cohen_kappa(golden["table_real_unsure_fake"]).value == pytest.approx(golden["kappa"], abs=1e-10)

@@ -212,6 +212,12 @@ def collected(run: Run, locked: LockedProtocol) -> tuple[list[Reading], list[dic
     return readings, readers
 
 
+def focus_lost(run: Run) -> dict[str, int]:
+    """How often the page lost the focus while each picture was shown, by presentation, as far as it was told."""
+    with Store.open(store_path(run)) as store:
+        return store.blurs()
+
+
 def invites(run: Run) -> dict[str, str]:
     """Invite tokens by reader, from the owner's side of the run; empty where sealed/ is elsewhere."""
     path = run.folder / "sealed" / "invites.csv"

@@ -121,6 +121,24 @@ class Store:
         with self._transaction() as connection:
             return [Reading(**row) for row in connection.execute(query).mappings()]
 
+    def blurs(self) -> dict[str, int]:
+        """How often the page lost the focus while each presentation was shown, by presentation.
+
+        Presentations whose answer says nothing of it (imported, simulated, of an older page) are left out.
+        """
+        query = sa.select(READINGS.c.presentation, READINGS.c.viewing).order_by(READINGS.c.reader, READINGS.c.number)
+        found: dict[str, int] = {}
+        with self._transaction() as connection:
+            for presentation, viewing in connection.execute(query):
+                try:
+                    said = json.loads(viewing)
+                except json.JSONDecodeError:
+                    continue  # verify_chain tells of an edited store
+                count = said.get("blurs") if isinstance(said, dict) else None
+                if isinstance(count, int) and not isinstance(count, bool) and count >= 0:
+                    found[presentation] = count
+        return found
+
     def answered(self, reader: str) -> set[str]:
         """Ids of the presentations that a reader has answered."""
         with self._transaction() as connection:

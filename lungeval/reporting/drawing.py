@@ -47,7 +47,7 @@ def headline(
     place = _Place(low, high, WIDTH - (RIGHT if not any(p.counts for p in points) else WIDE_RIGHT))
     height = TOP + ROW * len(points) + FOOT
     base = TOP + ROW * len(points)
-    said = "; ".join(f"{p.label}: {words.sentence(_of(p), form)}" for p in points)
+    said = "; ".join(_said(p, form) for p in points)
     parts = [
         f'<svg class="headline" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="{name}-t {name}-d">',
         f'<title id="{name}-t">{escape(axis)}</title>',
@@ -98,15 +98,30 @@ def _of(point: Point) -> Estimate | words.Counted:
     return words.Counted(point.found, point.counts) if point.counts else point.found
 
 
+def _said(point: Point, form: words.Form) -> str:
+    """A row in the picture's description."""
+    label = f"{point.label} ({point.under})" if point.under else point.label
+    inner = f", narrower interval {words.interval(*point.inner, form)}" if point.inner is not None else ""
+    return f"{label}: {words.sentence(_of(point), form)}{inner}"
+
+
 def _row(point: Point, form: words.Form, y: float, place: _Place) -> list[str]:
     found = point.found
     colour, shape = arm_style(point.arm)
     shown = words.estimate(_of(point), form)
-    parts = [_text(0, y + 5, words.clipped(point.label, 24), "label")]
+    parts = [_text(0, y + (0 if point.under else 5), words.clipped(point.label, 24), "label")]
+    if point.under:
+        parts.append(_text(0, y + 14, words.clipped(point.under, 30), "small"))
     if found.low is not None and found.high is not None:
         parts.append(
             f'<line x1="{place.x(found.low):.1f}" x2="{place.x(found.high):.1f}" y1="{y}" y2="{y}" stroke="{colour}" '
-            'stroke-width="3" stroke-linecap="round"/>'
+            f'stroke-width="{2 if point.inner else 3}" stroke-linecap="round"/>'
+        )
+    if point.inner is not None:
+        low, high = point.inner
+        parts.append(
+            f'<line x1="{place.x(low):.1f}" x2="{place.x(high):.1f}" y1="{y}" y2="{y}" stroke="{colour}" '
+            'stroke-width="6"/>'
         )
     if found.value is not None:
         parts.append(marker(shape, place.x(found.value), y, colour))

@@ -10,14 +10,16 @@ from typing import Any
 
 from lungeval.records import Estimate
 from lungeval.reporting import words
+from lungeval.statistics.estimands import agreeing, naming, ordering
 
 LABEL = "The images were changed before reading:"
 """Opens the note."""
 LENGTH = 200
 """Longest note beside a table or a figure, characters; the whole text stands at the headline and under Blinding."""
 NOT_ACCURACIES = frozenset(
-    {"unsure_rate", "cohen_kappa", "intra_reader_agreement", "intra_reader_kappa", "refusal_rate"}
-)
+    ["refusal_rate", "unsure_rate", "unsure_rate_difference", "unsure_difference"]
+    + [item.name for family in (agreeing, naming, ordering) for item in family.LIST]
+) - {"half_difference", "accuracy_trend"}
 """Estimands that do not say how well fakes are told from reals; every other one does."""
 
 

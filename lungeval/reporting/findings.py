@@ -17,10 +17,11 @@ from lungeval.records import (
     Inference,
     Label,
     ScoredReading,
+    Verdict,
     estimates_of,
 )
 from lungeval.reporting import words
-from lungeval.statistics.estimands import ESTIMANDS
+from lungeval.statistics.estimands import ESTIMANDS, PRIMARIES
 
 KIND_ORDER = ("human", "imported", "machine", "simulated", "scripted")
 """People first; every kind of records.READER_KINDS is here."""
@@ -43,7 +44,7 @@ class Findings:
         self.run: dict[str, Any] = dict(results.get("run") or {})
         self.estimates = estimates_of(results.get("estimates") or [])
         self.metrics = estimates_of(results.get("image_metrics") or [])
-        self.verdicts: list[dict[str, Any]] = list(results.get("verdicts") or [])
+        self.verdicts = [Verdict.model_validate(row) for row in results.get("verdicts") or []]
         self.readings = tuple(readings)
         self.main = tuple(row for row in readings if row.presentation == "main" and row.label is not None)
         self.kinds = self._kinds()
@@ -64,7 +65,7 @@ class Findings:
             self._heads.setdefault((row.scope.reader_kind, row.scope.arm), row)
         self._index: dict[_Key, Estimate] = {}
         for row in self.estimates:
-            if row.scope.arms is None:
+            if row.scope.arms is None and row.comparator not in self.arms:
                 self._index.setdefault(_key(row), row)
 
     def _kinds(self) -> tuple[str, ...]:
@@ -143,7 +144,7 @@ class Findings:
 
     def policy_for(self, estimand: str) -> str | None:
         """The policy under which an estimand is printed where one must be chosen: the protocol's, or its only one."""
-        policies = ESTIMANDS[estimand].policies
+        policies = ESTIMANDS[estimand].policies if estimand in ESTIMANDS else (None,)
         return self.policy if self.policy in policies else policies[0]
 
     def mean(
@@ -197,6 +198,33 @@ class Findings:
             subset=subset,
         )
 
+    def speaking(
+        self,
+        estimand: str,
+        kind: str,
+        inference: Inference,
+        *,
+        arm: str | None = None,
+        modality: str | None = None,
+        condition: str | None = None,
+        subset: str | None = None,
+        policy: str | None = "protocol",
+    ) -> Estimate | None:
+        """The mean over the readers of a kind that speaks of `inference`; of a single reader, that reader's own."""
+        where = {"arm": arm, "modality": modality, "condition": condition, "subset": subset}
+        chosen = self.policy_for(estimand) if policy == "protocol" else policy
+        found = self._find(estimand, kind, chosen, inference=inference, reader=None, **where)
+        readers = self.labellers(kind)
+        if len(readers) != 1:
+            return found
+        if inference == "readers_like_these":
+            return None
+        return found or self.of_reader(estimand, kind, readers[0]["id"], policy=chosen, **where)
+
+    def of(self, kind: str, *estimands: str) -> list[Estimate]:
+        """Every estimate of these names about readers of a kind, in the order of the results."""
+        return [row for row in self.estimates if row.estimand in estimands and row.scope.reader_kind == kind]
+
     def pairs(self, kind: str) -> list[Estimate]:
         """Cohen's kappa of each pair of readers, over all cases, in the order of the results."""
         return [
@@ -209,7 +237,7 @@ class Findings:
             and row.scope.modality is None
             and row.scope.condition is None
             and row.scope.subset is None
-            and row.inference is None
+            and row.policy is None
         ]
 
     def cells_of(self, arm: str) -> tuple[tuple[str, str], ...]:
@@ -289,8 +317,10 @@ class Findings:
 
 
 def _is_mean(row: Estimate) -> bool:
-    """Whether an estimate is a mean over readers over all cells."""
+    """Whether an estimate is a mean over readers over all cells, of what a protocol may name as its primary."""
     scope = row.scope
+    if row.estimand not in PRIMARIES or row.comparator is not None:
+        return False
     return scope.reader is None and scope.arms is None and scope.modality is None and scope.condition is None
 
 

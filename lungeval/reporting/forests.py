@@ -33,6 +33,10 @@ class Point:
     """What stands in the place of a value that is not printed: `fakes 4/6, reals 9/10`."""
     n_cases: int = 0
     """Distinct cases of the part; 0 = not said."""
+    inner: tuple[float, float] | None = None
+    """A narrower interval drawn thick inside the other, as of the tests of equivalence."""
+    under: str = ""
+    """A line under the label, in small print: whose readings, where some were left out."""
 
     @property
     def bar(self) -> bool:
@@ -50,6 +54,7 @@ def forest(
     chance: float | None = None,
     margin: float | None = None,
     caption: str = "",
+    longest: int = 26,
 ) -> Figure:
     """Estimates with their intervals, one a row, headings between them.
 
@@ -62,10 +67,11 @@ def forest(
         chance: where guessing would lie, in the unit of the values.
         margin: half-width of the band around chance, in the unit of the values.
         caption: a heading above it, where several stand side by side.
+        longest: characters of a label, which is cut where it is longer.
     """
     import plotly.graph_objects as go
 
-    factor = 100.0 if form == "percent" else 1.0
+    factor = 100.0 if form in ("percent", "points") else 1.0
     slots, headings, height = _slots(points)
     figure = go.Figure(layout=base_layout(height))
     for arm in sorted({point.arm for point in points}):
@@ -103,7 +109,7 @@ def forest(
                 showlegend=False,
             )
         )
-    labels = [(slot, plain(words.clipped(p.label, 26))) for slot, p in zip(slots, points, strict=True)]
+    labels = [(slot, plain(words.clipped(p.label, longest))) for slot, p in zip(slots, points, strict=True)]
     labels = sorted(labels + [(slot, f"<b>{plain(words.clipped(text, 32))}</b>") for slot, text in headings])
     figure.update_layout(
         annotations=[_value_note(p.text, slot) for slot, p in zip(slots, points, strict=True) if p.text],

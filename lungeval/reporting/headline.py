@@ -7,14 +7,14 @@ from collections import Counter
 from typing import Any
 
 from lungeval.records import Estimate
-from lungeval.reporting import words
+from lungeval.reporting import verdicts, words
 from lungeval.reporting.counts import counts_text, guarded
 from lungeval.reporting.drawing import headline as draw
 from lungeval.reporting.findings import FEW_CASES, Findings
 from lungeval.reporting.forests import Point
 
 COUNTS_ONLY = "counts and intervals only"
-NO_VERDICT = "No verdict: the decision rule is not part of this version."
+NO_VERDICT = "No verdict is among these results."
 
 
 def block(findings: Findings, kind: str, *, first: bool) -> dict[str, Any]:
@@ -25,35 +25,69 @@ def block(findings: Findings, kind: str, *, first: bool) -> dict[str, Any]:
         kind: the kind of reader.
         first: whether this is the first kind; image metrics, which know no readers, are printed there alone.
     """
-    points, lines = [], []
+    same = verdicts.judges_the_primary(findings)
+    points, judged, arms = [], [], []
     for i, arm in enumerate(findings.arms):
         row = findings.headline(kind, arm)
-        if row is not None:
-            points.append(point_of(guarded(findings, kind, row, arm=arm), findings.arm_label(arm), i))
-            lines.append(_sentence(findings, guarded(findings, kind, row, arm=arm, long=True), points[-1].label))
+        label = findings.arm_label(arm)
+        made = verdicts.rulings(findings, kind, arm)
+        ruled = [] if findings.small(kind, arm) else [p for p in (_ruled(r, label, i) for r in made) if p is not None]
+        lead: dict[str, str] | None = None
+        if same and ruled:
+            points += ruled
+            lead = _sentence(findings, ruled[0].found, label)
+        else:
+            judged += ruled
+            if row is not None:
+                points.append(point_of(guarded(findings, kind, row, arm=arm), label, i))
+                lead = _sentence(findings, guarded(findings, kind, row, arm=arm, long=True), label)
+        if lead is not None or made:
+            arms.append({"lead": lead, "arm": label, "rulings": [_ruling(findings, ruling) for ruling in made]})
     form = words.form_of(findings.primary)
     chance = findings.chance()
-    axis = _axis(findings, points)
     cards = [
         _agreement(findings, kind),
         _unsure(findings, kind),
         *(_metrics(findings) if first else []),
         _complete(findings, kind),
     ]
+    pictures = []
+    if points:
+        margin = findings.margin if chance else None
+        pictures.append(draw(points, form, _axis(findings, points), f"headline-{kind}", chance=chance, margin=margin))
+    if judged:
+        axis = f"What the verdicts judge: {_axis_of(verdicts.ESTIMAND, verdicts.POLICY, judged, findings.unsure)}"
+        name = f"verdicts-{kind}"
+        pictures.append(draw(judged, "percent", axis, name, chance=0.5, margin=findings.margin))
     return {
         "kind": kind,
         "heading": _who(findings, kind),
-        "sentences": lines,
+        "arms": arms,
         "speaks": _speaks(findings, kind, points),
         "effect": findings.effect,
-        "verdicts": _verdicts(findings, kind),
-        "picture": draw(
-            points, form, axis, f"headline-{kind}", chance=chance, margin=findings.margin if chance else None
-        )
-        if points
-        else "",
+        "verdict": "" if any(arm["rulings"] for arm in arms) else NO_VERDICT,
+        "picture": "\n".join(pictures),
+        "pictures": pictures,
         "cards": [card for card in cards if card is not None],
         "care": care(findings, kind, first=first),
+    }
+
+
+def _ruled(ruling: verdicts.Ruling, label: str, arm: int) -> Point | None:
+    """The row of a picture for what the rule judged; None where it judged nothing."""
+    found = ruling.estimate()
+    return Point(label, found, arm, inner=ruling.inner(), under=ruling.readers()) if found is not None else None
+
+
+def _ruling(findings: Findings, ruling: verdicts.Ruling) -> dict[str, Any]:
+    """A verdict with those of the other inference beside it."""
+    whose = ruling.readers()
+    left = f"Without {words.joined(ruling.left_out)}, left out by the attention rule"
+    return {
+        "whose": "" if not whose else "All readers, for comparison" if ruling.everybody else left,
+        "everybody": ruling.everybody,
+        "lead": verdicts.shown(findings, ruling.lead),
+        "beside": [verdicts.shown(findings, verdict) for verdict in ruling.beside],
     }
 
 
@@ -140,12 +174,22 @@ def _who(findings: Findings, kind: str) -> str:
 
 
 def _axis(findings: Findings, points: list[Point]) -> str:
+    return _axis_of(findings.primary, findings.policy_for(findings.primary), points, findings.unsure)
+
+
+def _axis_of(estimand: str, policy: str | None, points: list[Point], unsure: bool) -> str:
+    """The title of an axis: the estimand, what unsure counts as, the levels of the bars."""
     levels = {p.found.level for p in points if p.found.level is not None}
-    tail = f"; bars: {words.level(levels.pop())} interval" if len(levels) == 1 else ""
-    policy = findings.policy_words(findings.primary)
-    pooled = {words.title_of(p.found, findings.primary) for p in points}
-    name = pooled.pop() if len(pooled) == 1 else words.title(findings.primary)
-    return name + (f", {policy}" if policy else "") + tail
+    tail = ""
+    if len(levels) == 1:
+        level = levels.pop()
+        tail = f"; bars: {words.level(level)} interval"
+        if any(p.inner for p in points):
+            tail += f", {words.level(round(2 * level - 1, 6))} within it thick"
+    said = words.policy_title(policy) if policy and unsure else ""
+    pooled = {words.title_of(p.found, estimand) for p in points}
+    name = pooled.pop() if len(pooled) == 1 else words.title(estimand)
+    return name + (f", {said}" if said else "") + tail
 
 
 def _sentence(findings: Findings, found: Estimate | words.Counted | None, label: str) -> dict[str, str]:
@@ -177,7 +221,8 @@ def _speaks(findings: Findings, kind: str, points: list[Point]) -> str:
     for point in points:
         if point.found.low is not None:
             n = point.found.n_readers or len(findings.labellers(kind))
-            said.setdefault(of_whom(point.found, n), []).append(point.label)
+            name = f"{point.label} ({point.under})" if point.under else point.label
+            said.setdefault(of_whom(point.found, n), []).append(name)
     if not said:
         return ""
     if len(said) == 1:
@@ -196,11 +241,6 @@ def of_whom(found: Estimate, n: int) -> str:
     if n == 1 or found.inference is None:
         return "this one reader"
     return f"readers like these {n}" if found.inference == "readers_like_these" else f"these {n} readers"
-
-
-def _verdicts(findings: Findings, kind: str) -> list[str]:
-    texts = [v["text"] for v in findings.verdicts if (v.get("scope") or {}).get("reader_kind") in (kind, None)]
-    return texts or [NO_VERDICT]
 
 
 def _agreement(findings: Findings, kind: str) -> dict[str, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lungeval.reporting import words
-from lungeval.reporting.figures import Figure, base_layout, finished
+from lungeval.reporting.figures import Figure, base_layout, finished, plain
 from lungeval.reporting.findings import Findings
 
 RAMP = [[0.0, "#f1f6fa"], [1.0, "#5fabdd"]]
@@ -78,6 +78,62 @@ def confusion(findings: Findings, kind: str, arm: str, name: str) -> Figure | No
         caption=f"{findings.arm_label(arm)}, and {reals}" if arm else "All fakes and reals",
         width=560,
     )
+
+
+def named(
+    name: str, caption: str, conditions: list[str], found: list[str], counts: list[list[int]], *, shares: bool
+) -> Figure:
+    """Condition x what it was taken for, as shares of each condition with the counts.
+
+    Args:
+        name: id of the figure.
+        caption: what it shows.
+        conditions: rows.
+        found: columns, what was named.
+        counts: a row for each condition.
+        shares: whether shares are printed; few cases show their counts alone.
+    """
+    import plotly.graph_objects as go
+
+    totals = [sum(line) or 1 for line in counts]
+    values = [[n / total for n in line] for line, total in zip(counts, totals, strict=True)]
+    text = [
+        [f"<b>{words.number(n / total, 'percent')}</b><br>{n:,}" if shares else f"<b>{n:,}</b>/{total:,}" for n in line]
+        for line, total in zip(counts, totals, strict=True)
+    ]
+    height = 60 + 54 * len(conditions)
+    figure = go.Figure(layout=base_layout(height))
+    figure.add_trace(
+        go.Heatmap(
+            z=values,
+            x=[plain(words.clipped(word, 18)) for word in found],
+            y=[plain(words.clipped(word, 22)) + " " for word in conditions],
+            text=text,
+            texttemplate="%{text}",
+            zmin=0,
+            zmax=1,
+            colorscale=RAMP,
+            showscale=False,
+            xgap=3,
+            ygap=3,
+            hovertemplate="%{y}named %{x}<br>%{text}<extra></extra>",
+            textfont={"size": 13, "color": INK},
+        )
+    )
+    quiet = {
+        "showline": False, "showgrid": False, "zeroline": False, "ticks": "", "fixedrange": True, "type": "category",
+        "automargin": True,
+    }  # fmt: skip
+    figure.update_layout(
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        xaxis=quiet | {"side": "top"},
+        yaxis=quiet | {"autorange": "reversed"},
+    )
+    alt = "; ".join(
+        f"{condition}: " + ", ".join(f"named {word} {n}" for word, n in zip(found, line, strict=True))
+        for condition, line in zip(conditions, counts, strict=True)
+    )
+    return finished(name, f"{caption}. {alt}.", height, figure, caption=caption, width=560)
 
 
 def triangle(findings: Findings, kind: str, name: str) -> Figure | None:

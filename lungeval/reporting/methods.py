@@ -5,35 +5,44 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from lungeval.records import PAGE_KINDS, REAL_ARM, Estimate
-from lungeval.reporting import methods_blinding, words
+from lungeval.records import PAGE_KINDS, REAL_ARM, Estimate, Inference
+from lungeval.reporting import methods_blinding, methods_statistics, words
 from lungeval.reporting.findings import Findings
 from lungeval.reporting.headline import of_whom
+from lungeval.reporting.methods_statistics import EACH, cite, plain_method
 from lungeval.reporting.reading_tables import READER_ESTIMANDS
 from lungeval.statistics.estimands import ESTIMANDS
 
 _NOUNS = {"simulated": "simulated reader", "scripted": "scripted reader", "machine": "machine reader"}
-_PREFIX = re.compile(r"^(mean over \d+ cells with equal weights|counts summed over cells); ")
-_AT = re.compile(r" at [\d.,]+ (?:effective )?(cases|clusters)")
 _SHOWN = (*READER_ESTIMANDS, "intra_reader_agreement", "intra_reader_kappa")
 _VARIANT = re.compile(r", (?=widened |with |log-linear )")
-_EACH = "in a cell: "
 
 
 def paragraph(findings: Findings, kind: str) -> str:
-    """One paragraph about the readings of one kind of reader, as plain text."""
-    parts = [
+    """What was read and how it was analysed by one kind of reader, as plain text: two paragraphs."""
+    study = [
         _readers(findings, kind),
         _set(findings, kind),
         methods_blinding.blinding(findings, kind),
         methods_blinding.lists(findings, kind),
         methods_blinding.audit(findings),
+    ]
+    cited: set[str] = set()
+    analysis = [
         _outcome(findings),
         methods_blinding.status(findings),
-        _intervals(findings, kind),
+        methods_statistics.unsure(findings, kind),
+        methods_statistics.rule(findings, kind),
+        _intervals(findings, kind, cited),
+        methods_statistics.comparisons(findings, kind, cited),
+        _reader_methods(findings, kind, cited),
+        methods_statistics.others(findings, kind, cited),
+        _agreement(findings, kind),
+        _metrics(findings),
+        _software(findings),
     ]
-    parts += [_agreement(findings, kind), _metrics(findings), _software(findings)]
-    return " ".join(part for part in parts if part)
+    both = (" ".join(part for part in parts if part) for parts in (study, analysis))
+    return "\n\n".join(text for text in both if text)
 
 
 def _readers(findings: Findings, kind: str) -> str:
@@ -93,15 +102,14 @@ def _outcome(findings: Findings) -> str:
     return text
 
 
-def _intervals(findings: Findings, kind: str) -> str:
-    """How intervals were made, from the methods that the estimates name: the outcome's by arm, then each reader's."""
+def _intervals(findings: Findings, kind: str, cited: set[str]) -> str:
+    """How intervals were made, from the methods that the estimates name: the outcome's by arm, then the other's."""
     groups: dict[str, list[str]] = {}
-    cited: set[str] = set()
     for arm in findings.arms:
         found = findings.headline(kind, arm)
         if found is not None and found.low is not None and found.level is not None:
             whom = of_whom(found, found.n_readers or len(findings.labellers(kind)))
-            how = f"speaks of {whom} ({words.level(found.level)}): {_method(found.method)} [{found.source}]"
+            how = f"speaks of {whom} ({words.level(found.level)}): {plain_method(found.method)} [{found.source}]"
             groups.setdefault(how, []).append(words.arm_name(arm))
             cited.update(found.source.split("; "))
     if len(groups) == 1:
@@ -111,7 +119,29 @@ def _intervals(findings: Findings, kind: str) -> str:
         text = f"The intervals of the primary outcome differ: {'; '.join(parts)}."
     else:
         text = ""
-    return " ".join(part for part in (text, _reader_methods(findings, kind, cited)) if part)
+    return " ".join(part for part in (text, _beside(findings, kind, cited)) if part)
+
+
+def _beside(findings: Findings, kind: str, cited: set[str]) -> str:
+    """How the interval of the inference that does not lead was made; nothing where it is not defined."""
+    ways: dict[str, dict[str, None]] = {}
+    sources: list[str] = []
+    for arm in findings.arms:
+        lead = findings.headline(kind, arm)
+        if lead is None or lead.inference is None:
+            continue
+        other: Inference = "these_readers" if lead.inference == "readers_like_these" else "readers_like_these"
+        found = findings.speaking(findings.primary, kind, other, arm=arm)
+        if found is not None and found.low is not None and found.scope.reader is None:
+            whom = of_whom(found, found.n_readers or len(findings.labellers(kind)))
+            known = plain_method(lead.method).split("; ")
+            own = [part for part in plain_method(found.method).split("; ") if part not in known]
+            ways.setdefault(whom, {})["; ".join(own) or "the same"] = None
+            sources += found.source.split("; ")
+    if not ways:
+        return ""
+    said = words.joined([f"{whom} ({' or '.join(how)})" for whom, how in ways.items()])
+    return f"Beside it stands that of {said}{cite(sources, cited)}."
 
 
 def _reader_methods(findings: Findings, kind: str, cited: set[str]) -> str:
@@ -121,17 +151,15 @@ def _reader_methods(findings: Findings, kind: str, cited: set[str]) -> str:
     sources: dict[str, list[str]] = {}
     for row in findings.estimates:
         if row.scope.reader_kind == kind and row.low is not None and _printed(findings, row):
-            base, also = _base(_method(_PREFIX.sub("", row.method)))
+            base, also = _base(plain_method(row.method))
             served.setdefault(base, set()).add(row.estimand)
             variants.setdefault(base, set()).update(also)
             sources.setdefault(base, []).extend(row.source.split("; "))
     parts = []
     for base, names in served.items():
-        measures = words.joined([_inner(words.title(name)) for name in ESTIMANDS if name in names])
+        measures = words.joined([words.inner(words.title(name)) for name in ESTIMANDS if name in names])
         some = f" (in part: {' or '.join(sorted(variants[base]))})" if variants[base] else ""
-        new = [source for source in dict.fromkeys(sources[base]) if source not in cited]
-        cited.update(new)
-        parts.append(f"for {measures}, {base}{some}" + (f" [{'; '.join(new)}]" if new else ""))
+        parts.append(f"for {measures}, {base}{some}{cite(sources[base], cited)}")
     if not parts:
         return ""
     whose = "each reader and of pairs of readers" if findings.pairs(kind) else "each reader"
@@ -140,21 +168,10 @@ def _reader_methods(findings: Findings, kind: str, cited: set[str]) -> str:
 
 def _base(method: str) -> tuple[str, list[str]]:
     """A method without its variants for sparse counts, and these variants."""
-    head, each, tail = method.rpartition(_EACH)
+    head, each, tail = method.rpartition(EACH)
     found = [_VARIANT.split(part) for part in tail.split(", or ")]
     bases = list(dict.fromkeys(part[0] for part in found))
     return head + each + " or ".join(bases), [also for part in found for also in part[1:]]
-
-
-def _inner(title: str) -> str:
-    """A title inside a sentence: names of people and symbols keep their form."""
-    return title if title.startswith(("Cohen", "d′")) else title[:1].lower() + title[1:]
-
-
-def _method(text: str) -> str:
-    """A method without the numbers of one estimate; alternatives of its cells in one order."""
-    head, each, tail = _AT.sub(r" at the effective number of \1", text).partition(_EACH)
-    return head + each + ", or ".join(sorted(tail.split(", or ")))
 
 
 def _printed(findings: Findings, row: Estimate) -> bool:
@@ -162,7 +179,7 @@ def _printed(findings: Findings, row: Estimate) -> bool:
     scope = row.scope
     whole = scope.arm is None and scope.modality is None and scope.subset in (None, "unmatched")
     alone = scope.reader is not None and row.estimand in _SHOWN and row.policy == findings.policy_for(row.estimand)
-    return whole and (alone or row.estimand == "cohen_kappa")
+    return whole and (alone or (row.estimand == "cohen_kappa" and row.policy is None))
 
 
 def _agreement(findings: Findings, kind: str) -> str:
@@ -171,7 +188,13 @@ def _agreement(findings: Findings, kind: str) -> str:
         return ""
     whom = "the two readers" if len(pairs) == 1 else "each pair of readers"
     labels = words.joined(list(findings.labels))
-    return f"Agreement between {whom} was measured with Cohen's kappa over the answers {labels}."
+    text = f"Agreement between {whom} was measured with Cohen's kappa over the answers {labels}"
+    named = {"fleiss_kappa": "Fleiss' kappa", "krippendorff_nominal": "Krippendorff's alpha", "gwet_ac1": "Gwet's AC1"}
+    there = [name for key, name in named.items() if findings.of(kind, key)]
+    text += f", that of all readers together with {words.joined(there)}" if there else ""
+    if findings.of(kind, "expected_kappa"):
+        text += "; beside it stands the kappa expected if readers erred independently given the truth"
+    return f"{text}."
 
 
 def _metrics(findings: Findings) -> str:

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lungeval.reporting.findings import Findings
-from lungeval.statistics.estimands import ESTIMANDS
+from lungeval.statistics.estimands import FAMILIES
+
+FAMILY_TITLES = {
+    "accuracy": "Accuracy",
+    "undecided": "Unsure as data",
+    "detecting": "Signal detection",
+    "modelled": "Crossed models",
+    "areas": "Areas under the ROC curve",
+    "agreeing": "Agreement",
+    "comparing": "Generators compared",
+    "ordering": "Time and order",
+    "naming": "Conditions named",
+}
+"""A heading for each family of estimands."""
 
 
 def lines(findings: Findings, generated_by: str) -> list[tuple[str, str, bool]]:
@@ -45,14 +59,44 @@ def lines(findings: Findings, generated_by: str) -> list[tuple[str, str, bool]]:
     return [line for line in made if line[1]]
 
 
-def terms(findings: Findings) -> list[tuple[str, str, str, str]]:
-    """(title, definition, formula, source) of every measure among the estimates."""
-    used = dict.fromkeys(row.estimand for row in findings.estimates)
-    return [
-        (item.title, _offered(item.definition, findings), _offered(item.formula, findings), item.source)
-        for name, item in ESTIMANDS.items()
-        if name in used and (findings.unsure or name != "unsure_rate")
-    ]
+@dataclass(frozen=True)
+class Term:
+    """A measure as the glossary prints it."""
+
+    name: str
+    """As results.json and the page in docs/estimands/ name it."""
+    title: str
+    """Heading."""
+    definition: str
+    """What it is."""
+    reading: str
+    """How to read it."""
+    formula: str
+    """In counts of readings."""
+    source: str
+    """Where the definition comes from."""
+
+
+def terms(findings: Findings) -> list[tuple[str, list[Term]]]:
+    """Every measure among the estimates, by family: (heading, terms)."""
+    used = {row.estimand for row in findings.estimates}
+    made = []
+    for family in FAMILIES:
+        found = [
+            Term(
+                item.name,
+                item.title,
+                _offered(item.definition, findings),
+                _offered(item.reading, findings),
+                _offered(item.formula, findings),
+                item.source,
+            )
+            for item in family.LIST
+            if item.name in used and (findings.unsure or "unsure" not in item.name)
+        ]
+        if found:
+            made.append((FAMILY_TITLES[family.__name__.rsplit(".", 1)[1]], found))
+    return made
 
 
 def rebuilt_by(run: Mapping[str, Any]) -> str:
@@ -64,7 +108,13 @@ def rebuilt_by(run: Mapping[str, Any]) -> str:
     analysis = run.get("analysis") or {}
     options = [
         f" --{name} {analysis[name]}"
-        for name, usual in (("primary", "balanced_accuracy"), ("unsure", "half"), ("alpha", 0.05))
+        for name, usual in (
+            ("primary", "balanced_accuracy"),
+            ("unsure", "half"),
+            ("alpha", 0.05),
+            ("margin", None),
+            ("attention", None),
+        )
         if analysis.get(name, usual) != usual
     ]
     return f"lungeval analyse {shlex.quote(str(run['name']) + '.csv')}{''.join(options)}"

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lungeval.records import ANY_CONDITION, POLICIES, Estimate
+from lungeval.records import ANY_CONDITION, Estimate, Policy
 from lungeval.reporting import words
 from lungeval.reporting.counts import counts_text, guarded
+from lungeval.reporting.detecting import EACH
 from lungeval.reporting.findings import Findings
 from lungeval.reporting.tables import Cell, Column, Row, Spread, Table
 
@@ -18,6 +19,10 @@ READER_ESTIMANDS = (
     "sensitivity", "specificity", "balanced_accuracy", "fool_rate", "unsure_rate", "dprime", "criterion",
 )  # fmt: skip
 """Columns of the readers' table."""
+BOUNDED: tuple[Policy, ...] = ("wrong", "half", "excluded")
+"""The policies, the lower bound first; the upper one, had every unsure been right, stands last."""
+DESIGN_EFFECT = Column("design_effect", "Design effect", "decimal")
+"""How many times the variance of as many independent readings."""
 BY_POLICY = ("sensitivity", "specificity", "accuracy", "balanced_accuracy")
 
 
@@ -28,8 +33,6 @@ def tables(findings: Findings) -> list[Table]:
         conditions(findings),
         policies(findings),
         confusion(findings),
-        agreement(findings),
-        intra(findings),
         readers(findings),
     ]
 
@@ -48,6 +51,7 @@ def headline(findings: Findings) -> Table:
                     "this reader" if alone else SPEAKS_OF.get(found.inference or ""),
                     found.n_readers,
                     findings.n_cases(kind, arm),
+                    found.design_effect,
                     found.method,
                 )
                 rows.append(Row(cells, kind))
@@ -60,6 +64,7 @@ def headline(findings: Findings) -> Table:
             Column("speaks_of", "Speaks of"),
             Column("n_readers", "Readers", "count"),
             Column("n_cases", "Cases", "count"),
+            DESIGN_EFFECT,
             Column("method", "Method"),
         ),
         tuple(rows),
@@ -77,6 +82,7 @@ def conditions(findings: Findings) -> Table:
             Column("condition", "Condition"),
             Column("arm", "Generator"),
             Column("value", words.title(findings.primary), _form(findings), interval=True),
+            Column("shrunk", "Partially pooled", _form(findings), interval=True),
             Column("n_cases", "Cases", "count"),
             Column("counts", "Answers"),
         ),
@@ -87,19 +93,25 @@ def conditions(findings: Findings) -> Table:
 
 def policies(findings: Findings) -> Table:
     """Each estimand under the three ways to count unsure, side by side; one column where unsure was not offered."""
-    shown = POLICIES if findings.unsure else (findings.policy,)
-    rows, small = [], False
+    shown = BOUNDED if findings.unsure else (findings.policy,)
+    rows, pooled = [], False
     for kind in findings.kinds:
         for arm in findings.arms:
-            small = small or findings.small(kind, arm)
             for estimand in BY_POLICY:
                 found = [findings.mean(estimand, kind, arm=arm, policy=policy) for policy in shown]
                 if any(found):
-                    name = words.title_of(next(row for row in found if row is not None), estimand)
+                    name = words.title(estimand)
+                    pooled |= any(row is not None and words.POOLED in row.method for row in found)
+                    if findings.unsure:
+                        found.append(findings.mean(f"{estimand}_best", kind, arm=arm, policy=None))
                     printed = [guarded(findings, kind, row, arm=arm) for row in found]
-                    cells: tuple[Cell, ...] = (findings.arm_label(arm), name, *printed)
+                    chosen = findings.mean(estimand, kind, arm=arm)
+                    effect = chosen.design_effect if chosen is not None else None
+                    cells: tuple[Cell, ...] = (findings.arm_label(arm), name, *printed, effect)
                     strong = ("estimand", findings.policy) if estimand == findings.primary else ()
                     rows.append(Row(cells, kind, strong=strong if findings.unsure else ()))
+    unit = _unit(findings) + (f" Over readers: {words.POOLED}." if pooled else "")
+    unit += " Design effect: variance over that of as many independent readings." if rows else ""
     if not findings.unsure:
         return Table(
             "accuracy",
@@ -108,19 +120,27 @@ def policies(findings: Findings) -> Table:
                 Column("arm", "Generator"),
                 Column("estimand", "Measure"),
                 Column("value", "Value", "percent", interval=True),
+                DESIGN_EFFECT,
             ),
             tuple(rows),
-            unit=_unit(findings),
+            unit=unit,
         )
     heads = [Column(p, words.policy_title(p).capitalize(), "percent", interval=True) for p in shown]
     bold = "what was fixed beforehand" if findings.fixed else "the headline"
     return Table(
         "policies",
         "What unsure counts as, side by side",
-        (Column("arm", "Generator"), Column("estimand", "Measure"), *heads),
+        (
+            Column("arm", "Generator"),
+            Column("estimand", "Measure"),
+            *heads,
+            Column("best", "Had every unsure been right", "percent", interval=True),
+            DESIGN_EFFECT,
+        ),
         tuple(rows),
-        unit=f"Bold: {bold}. {_unit(findings)}",
-        stacked=small,
+        unit=f"Bold: {bold}. {unit}",
+        stacked=True,
+        merged=True,
     )
 
 
@@ -151,50 +171,6 @@ def confusion(findings: Findings) -> Table:
     )
 
 
-def agreement(findings: Findings) -> Table:
-    """Cohen's kappa of each pair of readers."""
-    rows = []
-    for kind in findings.kinds:
-        for pair in findings.pairs(kind):
-            first, second = pair.scope.readers or ("", "")
-            rows.append(Row((f"{first} – {second}", pair, pair.se, pair.n_cases), kind))
-    return Table(
-        "agreement",
-        f"Cohen's kappa of each pair of readers, {'three' if findings.unsure else 'two'} answers",
-        (
-            Column("pair", "Readers"),
-            Column("kappa", "Kappa", "decimal", interval=True),
-            Column("se", "Standard error", "decimal"),
-            Column("n_cases", "Cases read by both", "count"),
-        ),
-        tuple(rows),
-        unit=_level(findings, "cohen_kappa"),
-    )
-
-
-def intra(findings: Findings) -> Table:
-    """Agreement of each reader with themselves, over repeated cases."""
-    rows = []
-    for kind in findings.kinds:
-        for reader in findings.readers(kind):
-            share = findings.of_reader("intra_reader_agreement", kind, reader["id"], policy=None)
-            kappa = findings.of_reader("intra_reader_kappa", kind, reader["id"], policy=None)
-            if share is not None or kappa is not None:
-                rows.append(Row((reader["id"], share, kappa, (share or kappa or _none()).n_cases), kind))
-    return Table(
-        "intra-reader",
-        "The same reader, the same image, a second time",
-        (
-            Column("reader", "Reader"),
-            Column("agreement", "Same answer", "percent", interval=True),
-            Column("kappa", "Kappa", "decimal", interval=True),
-            Column("n_cases", "Cases shown twice", "count"),
-        ),
-        tuple(rows),
-        unit=_level(findings, "intra_reader_agreement"),
-    )
-
-
 def readers(findings: Findings) -> Table:
     """One row a reader who answered, over all generators."""
     estimands = [name for name in READER_ESTIMANDS if findings.unsure or name != "unsure_rate"]
@@ -215,7 +191,7 @@ def readers(findings: Findings) -> Table:
             Column("reader", "Reader"),
             Column("experience_years", "Years", "plain"),
             Column("n_readings", "Answers", "count"),
-            *(Column(e, words.title(e), words.form_of(e), interval=True) for e in estimands),
+            *(Column(e, words.title(e), words.form_of(e), interval=True, page=e not in EACH) for e in estimands),
             Column("seconds", "Seconds", "seconds", quartiles=True),
         ),
         tuple(rows),
@@ -223,9 +199,7 @@ def readers(findings: Findings) -> Table:
         unit=" ".join(
             part
             for part in (
-                f"{words.policy_title(findings.policy).capitalize()}; d′ and criterion leave it out."
-                if findings.unsure
-                else "",
+                f"{words.policy_title(findings.policy).capitalize()}." if findings.unsure else "",
                 _level(findings, findings.primary),
                 "Seconds: median and quartiles." if seconds else "",
             )
@@ -254,11 +228,18 @@ def _by_cell(findings: Findings, kind: str) -> Iterator[Row]:
                     words.cell_name(modality, condition),
                     findings.arm_label(arm) if condition == ANY_CONDITION else words.arm_name(arm),
                     guarded(findings, kind, found, arm=arm, modality=modality, condition=condition, text=False),
+                    _pooled(findings, kind, arm, modality, condition),
                     findings.n_cases(kind, arm, modality, condition),
                     counts_text(rows, found.estimand, found.policy, long=True),
                 ),
                 kind,
             )
+
+
+def _pooled(findings: Findings, kind: str, arm: str, modality: str, condition: str) -> Estimate | words.Counted | None:
+    """The primary estimand of a cell drawn towards the other cells' mean; None where nobody computed it."""
+    found = findings.mean(f"{findings.primary}_shrunk", kind, arm=arm, modality=modality, condition=condition)
+    return guarded(findings, kind, found, arm=arm, modality=modality, condition=condition, text=False)
 
 
 def _all_cells(findings: Findings) -> list[tuple[str, str]]:
@@ -290,9 +271,3 @@ def _unit(findings: Findings) -> str:
 def _level(findings: Findings, estimand: str) -> str:
     found = next((row.level for row in findings.estimates if row.estimand == estimand and row.level is not None), None)
     return f"In brackets: the {words.level(found)} interval." if found is not None else ""
-
-
-def _none() -> Estimate:
-    from lungeval.records import Scope
-
-    return Estimate(estimand="", scope=Scope(), method="", source="")

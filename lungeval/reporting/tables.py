@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -183,7 +184,7 @@ class Table:
             column.page and any(row.cells[i] not in (None, "") for row in rows) for i, column in enumerate(self.columns)
         ]
         kept = [i for i, column in enumerate(self.columns) if said[i] or (column.page and i == self._first)]
-        notes: list[str] = []
+        notes: dict[str, list[str]] = {}
         parts: list[dict[str, Any]] = []
         for row in rows:
             if not parts or parts[-1]["heading"] != row.group:
@@ -212,7 +213,7 @@ class Table:
             "rows": [line for part in parts for line in part["rows"]],
             "columns": columns,
             "over": _over(columns),
-            "notes": notes,
+            "notes": [_note(text, tails) for text, tails in notes.items()],
             "stacked": self.stacked,
             "effect": effects.short(self.effect),
         }
@@ -222,14 +223,15 @@ class Table:
         """The first column on the page."""
         return next(i for i, column in enumerate(self.columns) if column.page)
 
-    def _line(self, row: Row, kept: Sequence[int], notes: list[str]) -> list[dict[str, Any]]:
+    def _line(self, row: Row, kept: Sequence[int], notes: dict[str, list[str]]) -> list[dict[str, Any]]:
         """A row as the template prints it; its footnotes join `notes`."""
         line = []
         for i in kept:
             column = self.columns[i]
             shown = _shown(row.cells[i], column)
-            if shown.note and shown.note not in notes:
-                notes.append(shown.note)
+            text, tail = _tailed(shown.note)
+            if shown.note:
+                notes.setdefault(text, []).append(tail)
             line.append(
                 {
                     "main": shown.main,
@@ -237,7 +239,7 @@ class Table:
                     "lines": shown.lines,
                     "note": shown.note,
                     "form": column.form,
-                    "mark": notes.index(shown.note) + 1 if shown.note else 0,
+                    "mark": list(notes).index(text) + 1 if shown.note else 0,
                     "strong": column.key in row.strong,
                     "span": 1,
                 }
@@ -251,10 +253,30 @@ class Table:
 
 def all_tables(findings: Findings) -> dict[str, Table]:
     """Every table that has rows, by name."""
-    from lungeval.reporting import blinding, leak_tables, reading_tables, refusals, study_tables
+    from lungeval.reporting import (
+        agreeing,
+        blinding,
+        compared,
+        detecting,
+        leak_tables,
+        naming,
+        reading_tables,
+        refusals,
+        study_tables,
+        timing,
+        undecided,
+        verdicts,
+    )
 
     made = [
+        *verdicts.tables(findings),
         *reading_tables.tables(findings),
+        *compared.tables(findings),
+        undecided.table(findings),
+        *detecting.tables(findings),
+        *agreeing.tables(findings),
+        *timing.tables(findings),
+        *naming.tables(findings),
         *study_tables.tables(findings),
         refusals.table(findings),
         *leak_tables.tables(findings),
@@ -309,6 +331,22 @@ def safe(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
+_TAIL = re.compile(r" \((-?\d+\.\d+)\)$")
+"""A number at the end of a footnote; notes that differ in it alone are printed as one."""
+
+
+def _tailed(note: str) -> tuple[str, str]:
+    """A footnote and the number at its end, each empty where there is none."""
+    found = _TAIL.search(note)
+    return (note[: found.start()], found[1]) if found else (note, "")
+
+
+def _note(text: str, tails: Sequence[str]) -> str:
+    """A footnote with its numbers in the order of the cells that carry it."""
+    said = [tail for tail in dict.fromkeys(tails) if tail]
+    return f"{text} ({', '.join(said)})" if said else text
+
+
 def _over(columns: Sequence[Column]) -> list[tuple[str, int]]:
     """Headings above the headings: (text, columns that it spans); empty where no column has one."""
     spans: list[tuple[str, int]] = []
@@ -324,7 +362,8 @@ def _shown(cell: Cell, column: Column) -> words.Shown:
     if isinstance(cell, Compound):
         return cell.shown(column.form)
     if isinstance(cell, Estimate | words.Counted):
-        return words.estimate(cell, column.form)
+        row = cell.found if isinstance(cell, words.Counted) else cell
+        return words.estimate(cell, words.form_of(row.estimand) if column.form == "own" else column.form)
     if isinstance(cell, Spread):
         return words.Shown(words.number(cell.median, column.form), words.interval(cell.q1, cell.q3, column.form))
     if cell is None or cell == "":

@@ -13,10 +13,15 @@ from typing import Literal
 from lungeval.records import Estimate
 from lungeval.statistics.estimands import ESTIMANDS, POLICY_TITLES
 
-Form = Literal["text", "code", "count", "percent", "decimal", "seconds", "plain", "significant", "p"]
-"""text and code are words; count is an integer; percent takes a proportion; decimal has 2 decimals, seconds 1, plain
-as few as it needs, significant shows 3 digits, p is a p-value."""
+Form = Literal[
+    "text", "code", "count", "percent", "points", "decimal", "signed", "seconds", "plain", "significant", "p", "own"
+]
+"""text and code are words; count is an integer; percent takes a proportion, points a difference of two; decimal has 2
+decimals and signed its sign besides, seconds 1, plain as few as it needs, significant shows 3 digits, p is a p-value;
+own is the form of the estimand in the cell."""
 
+PEOPLE = frozenset({"Bradley-Terry", "Brennan-Prediger", "Conger", "Fleiss", "Gwet", "Krippendorff", "Light", "Scott"})
+"""Names at the start of titles; those with an apostrophe are known by it."""
 NOT_ESTIMABLE = "not estimable"
 FEW_CASES = 20
 """Below this many cases a part prints counts and the interval only."""
@@ -34,8 +39,6 @@ KINDS: dict[str, str] = {
 CONDITION_TITLES: dict[str, str] = {"any": "any condition", "covid_19": "COVID-19", "covid": "COVID-19"}
 MODALITY_TITLES: dict[str, str] = {"xray": "X-ray", "ct": "CT"}
 METRIC_TITLES: dict[str, str] = {"frechet": "Fréchet distance", "kernel": "Kernel distance"}
-ORDINAL_FORMS = frozenset({"kappa_truth", "dprime", "criterion", "cohen_kappa", "intra_reader_kappa"})
-"""Estimands that are not proportions."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,16 @@ def title_of(found: Estimate | Counted | None, estimand: str) -> str:
 
 
 def form_of(estimand: str) -> Form:
-    """How values of an estimand are printed."""
+    """How values of an estimand are printed, as the registry says; a name that it does not hold is a share.
+
+    A plus is printed before differences alone: what may merely be negative, as a kappa, shows its minus.
+    """
     if "[" in estimand:
         return "significant"
-    return "decimal" if estimand in ORDINAL_FORMS else "percent"
+    known = ESTIMANDS.get(estimand)
+    if known is None or known.form == "percent":
+        return "points" if known is not None and known.signed else "percent"
+    return "signed" if known.signed and "difference" in estimand else "decimal"
 
 
 def arm_name(arm: str | None) -> str:
@@ -116,19 +125,19 @@ def clipped(text: str, length: int = 30) -> str:
 def number(value: float | None, form: Form) -> str:
     """A number in its form; an undefined one is `not estimable`.
 
-    >>> number(0.6304, "percent"), number(-0.036, "decimal"), number(1240, "count")
-    ('63.0%', '−0.04', '1,240')
+    >>> number(0.6304, "percent"), number(-0.036, "decimal"), number(1240, "count"), number(0.084, "points")
+    ('63.0%', '−0.04', '1,240', '+8.4 pts')
     """
     if value is None:
         return NOT_ESTIMABLE
-    return _bare(value, form) + ("%" if form == "percent" else "")
+    return _bare(value, form) + {"percent": "%", "points": " pts"}.get(form, "")
 
 
 def interval(low: float | None, high: float | None, form: Form) -> str:
     """An interval without its level: `56.2–69.5` for a proportion; empty where undefined."""
     if low is None or high is None:
         return ""
-    dash = " to " if low < 0 or high < 0 else "–"
+    dash = " to " if low < 0 or high < 0 or form in ("points", "signed") else "–"
     return f"{_bare(low, form)}{dash}{_bare(high, form)}"
 
 
@@ -179,6 +188,8 @@ def _bare(value: float, form: Form) -> str:
         text = f"{value:,.0f}"
     elif form == "percent":
         text = f"{100 * value:.1f}"
+    elif form in ("points", "signed"):
+        text = f"{100 * value:+.1f}" if form == "points" else f"{value:+.2f}"
     elif form == "seconds":
         text = f"{value:.1f}"
     elif form == "p":
@@ -190,13 +201,20 @@ def _bare(value: float, form: Form) -> str:
     else:
         text = f"{value:.2f}"
     if float(text.replace(",", "")) == 0:
-        text = text.lstrip("-")
+        text = text.lstrip("+-")
     return text.replace("-", "−")
 
 
 def policy_title(policy: str | None) -> str:
     """What unsure counts as, in words."""
     return next((text for known, text in POLICY_TITLES.items() if known == policy), policy or "")
+
+
+def inner(text: str) -> str:
+    """A title inside a sentence: names of people, symbols and abbreviations keep their form."""
+    first = text.split(" ", 1)[0]
+    kept = first.endswith(("'s", "′")) or first.isupper() or first in PEOPLE
+    return text if kept else text[:1].lower() + text[1:]
 
 
 def spelled(n: int) -> str:

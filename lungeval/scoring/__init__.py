@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lungeval.errors import LungevalError
 from lungeval.files import write_atomic
-from lungeval.protocol import Analysis, LockedProtocol
-from lungeval.records import Case, Label, Reading, ScoredReading, estimates_of, rows_to_csv, to_json
+from lungeval.protocol import LockedProtocol, Protocol
+from lungeval.records import Case, Reading, ScoredReading, estimates_of, rows_to_csv, to_json
 from lungeval.runs import Run
 from lungeval.scoring.facts import facts, stated, versions
 from lungeval.scoring.requests import attempts_of, requests
 from lungeval.seal import open_key
-from lungeval.statistics.analysis import Settings, analyse
+from lungeval.statistics.analysis import Settings, conclude
 from lungeval.statistics.refusals import refusal_rates
 
 __all__ = ["join", "score", "settings_of", "versions"]
@@ -28,6 +28,7 @@ def score(
     *,
     ribbon: str,
     drawn_arms: Sequence[str],
+    blurs: Mapping[str, int] | None = None,
 ) -> None:
     """Write 4-scores/.
 
@@ -38,9 +39,10 @@ def score(
         readers: id, kind, experience_years, planned, answered, closed of every reader.
         ribbon: what every page says of what is not real.
         drawn_arms: arms whose images are phantoms.
+        blurs: how often the page lost the focus, by presentation, where that was counted.
     """
     key = {case.case: case for case in open_key(run.folder)}
-    table = join(readings, key)
+    table = join(readings, key, blurs)
     folder = run.path("score")
     measures = json.loads((run.path("measure") / "measures.json").read_text(encoding="utf-8"))
     about = facts(run, locked, list(key.values()), readers, ribbon=ribbon, drawn_arms=drawn_arms)
@@ -48,26 +50,35 @@ def score(
     refused = refusal_rates(manifest, {row["arm"] for row in log}, alpha=locked.protocol.analysis.alpha)
     if refused:
         about["requests"] = requests(manifest, log, {str(row.scope.arm) for row in refused})
-    readers_said = analyse(table, settings_of(locked.protocol.analysis, unsure=locked.protocol.answers.unsure))
+    estimates, found = conclude(table, settings_of(locked.protocol))
     results = {
         "schema": 1,
         "run": stated(about | {"extractors": measures["extractors"]}),
-        "estimates": [*readers_said, *refused],
+        "estimates": [*estimates, *refused],
         "image_metrics": estimates_of(measures["image_metrics"]),
-        "verdicts": [],
+        "verdicts": found,
     }
     write_atomic(folder / "readings.csv", rows_to_csv(ScoredReading, table))
     write_atomic(folder / "results.json", to_json(results))
     run.finish("score")
 
 
-def settings_of(analysis: Analysis, *, unsure: bool) -> Settings:
+def settings_of(protocol: Protocol) -> Settings:
     """The protocol's analysis as the statistics take it."""
-    labels: tuple[Label, ...] = ("real", "unsure", "fake") if unsure else ("real", "fake")
-    return Settings(primary=analysis.primary, unsure=analysis.unsure, alpha=analysis.alpha, labels=labels)
+    analysis = protocol.analysis
+    pairs = (
+        {"all": None, "none": ()}[analysis.compare] if isinstance(analysis.compare, str) else tuple(analysis.compare)
+    )
+    return Settings(
+        primary=analysis.primary, unsure=analysis.unsure, alpha=analysis.alpha, margin=analysis.margin, compare=pairs,
+        labels=("real", "unsure", "fake") if protocol.answers.unsure else ("real", "fake"),
+        attention=analysis.attention, seed=protocol.seed, effect=protocol.blinding.declared_effect or "",
+    )  # fmt: skip
 
 
-def join(readings: Sequence[Reading], key: dict[str, Case]) -> list[ScoredReading]:
+def join(
+    readings: Sequence[Reading], key: dict[str, Case], blurs: Mapping[str, int] | None = None
+) -> list[ScoredReading]:
     """Readings with their truth, in order of kind of reader, reader and position.
 
     Raises:
@@ -96,6 +107,8 @@ def join(readings: Sequence[Reading], key: dict[str, Case]) -> list[ScoredReadin
                 presentation=reading.kind,
                 presentation_id=reading.presentation,
                 reader_kind=reading.reader_kind,
+                position=reading.position,
+                blurs=(blurs or {}).get(reading.presentation),
             )
         )
     return rows

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lungeval.statistics.estimands import CLUSTERED, CROSSED, FLOOR, MOVER, WIDER
-from lungeval.statistics.proportions import wilson
+from lungeval.statistics.evidence import TINY, Component, Joined, Score, Spread, Student
 from lungeval.statistics.quantiles import t_quantile
 from lungeval.statistics.scores import Floats
 
 FEW = 5
 """Expected count of hits, or of misses, under which Wilson's interval joins the t interval."""
+USUAL = 0.95
+"""The level at which the wider of two intervals is named."""
 UNEVEN = 1.5
 """Ratio of two readers' numbers of readings above which a share of all readings names the mean of their own shares."""
 POOLED = "share of all readings (readers weighted by how many they read); "
@@ -106,102 +108,142 @@ def _apart(x: Floats) -> Floats:
     return sums
 
 
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """A mean with its spread for one inference; where there is none `reason` says why."""
+
+    value: float
+    """The mean, 0 to 1."""
+    spread: Spread | None = None
+    """Its interval at any level, and p-values; None = undefined."""
+    se: float | None = None
+    """Standard error behind the t component that the method names; None where it is 0 and so carries no information."""
+    df: float | None = None
+    """Its degrees of freedom; None = normal."""
+    design_effect: float | None = None
+    """Variance over that of as many independent readings."""
+    method: str = ""
+    """How the interval is computed."""
+    source: str = ""
+    """Where it comes from."""
+    reason: str | None = None
+    """Why there is no spread."""
+
+    def at(self, level: float) -> Mean:
+        """The mean with its interval at a level."""
+        if self.spread is None:
+            return Mean(self.value, reason=self.reason)
+        low, high = self.spread.limits(level)
+        return Mean(self.value, self.se, low, high, self.df, self.design_effect, self.method, self.source)
+
+
 def these_readers(strata: Strata, level: float) -> Mean:
-    """The mean with an interval for these very readers: clusters random, readers fixed.
+    """The mean with an interval for these very readers (see `spread_these`)."""
+    return spread_these(strata).at(level)
+
+
+def readers_like_these(strata: Strata, level: float) -> Mean:
+    """The mean with an interval for readers like these (see `spread_like`)."""
+    return spread_like(strata).at(level)
+
+
+def spread_these(strata: Strata) -> Crossed:
+    """The mean for these very readers: clusters random, readers fixed.
 
     With e[g, k] = sum_r (A[g, r, k] - U_g D[g, r, k]) / sum D_g and n_g clusters in stratum g,
-    Var = sum_k (sum_g w_g sqrt(n_g / (n_g - 1)) e[g, k])^2, and t has (clusters - strata) degrees of freedom, at least
-    1. A stratum in which every cluster has the same mean adds Wilson's half-width at n_g instead, in quadrature; where
-    fewer than 5 hits or 5 misses are expected at the effective number of clusters, the interval also takes in Wilson's.
+    Var = sum_k (sum_g w_g sqrt(n_g / (n_g - 1)) e[g, k])^2, and t has Welch's degrees of freedom
+    (sum_g v_g)^2 / sum_g v_g^2 / (n_g - 1), v_g = sum_k (w_g sqrt(n_g / (n_g - 1)) e[g, k])^2, at least 1 and at most
+    clusters less strata. A stratum in which every cluster has the same mean adds Wilson's half-width at n_g instead, in
+    quadrature; where fewer than 5 hits or 5 misses are expected at the effective number of clusters, the interval also
+    takes in Wilson's.
 
     Returns:
-        The mean, without an interval where some stratum has a single cluster.
+        The mean, without a spread where some stratum has a single cluster.
 
     Source:
         Cochran (1977), Sampling Techniques, 3rd ed., ch. 6 (ratio estimators) and 9A (single-stage clusters of unequal
-        sizes); Zou & Donner (2008), Stat Med 27:1693-1702 (limits in quadrature); Wilson (1927). Wilson's interval as
-        a floor is lungeval's.
+        sizes); Welch (1947), Biometrika 34:28-35; Zou & Donner (2008), Stat Med 27:1693-1702 (limits in quadrature);
+        Wilson (1927). Wilson's interval as a floor is lungeval's.
     """
     means = stratum_means(strata)
     value = _mean(strata, means)
     seen = strata.counts.sum(axis=1)
     sizes = (seen > 0).sum(axis=1)
     if (sizes < 2).any():
-        return Mean(value, reason="a cell has a single cluster, so its spread cannot be estimated")
+        return Crossed(value, reason="a cell has a single cluster, so its spread cannot be estimated")
     gaps = strata.scores.sum(axis=1) - means[:, None] * seen
     flat = np.abs(gaps).max(axis=1) < 1e-9
     totals = seen.sum(axis=1)
     pull = strata.weights * np.sqrt(sizes / (sizes - 1)) / totals
     gaps[flat] = 0.0
-    variance = math.fsum(((pull[:, None] * gaps).sum(axis=0) ** 2).tolist())
+    pulled = pull[:, None] * gaps
+    variance = math.fsum((pulled.sum(axis=0) ** 2).tolist())
     df = float(max(1, int((seen > 0).any(axis=0).sum()) - len(sizes)))
-    half = t_quantile(level, df) * math.sqrt(variance)
-    below, above = half**2, half**2
-    for weight, mean, size in zip(strata.weights[flat], means[flat], sizes[flat], strict=True):
-        limits = wilson(mean * size, size, level)
-        if limits.low is not None and limits.high is not None:
-            below += float(weight * (mean - limits.low)) ** 2
-            above += float(weight * (limits.high - mean)) ** 2
-    low, high = value - math.sqrt(below), value + math.sqrt(above)
+    own = (pulled**2).sum(axis=1)
+    if own.any():
+        df = max(1.0, min(df, float(own.sum() ** 2 / (own**2 / (sizes - 1)).sum())))
+    se = math.sqrt(variance)
+    still = tuple(zip(strata.weights[flat].tolist(), means[flat].tolist(), sizes[flat].tolist(), strict=True))
+    parts: list[Component] = [Joined(value, se, df, still) if still else Student(value, se, df)]
     effective = 1 / math.fsum(((strata.weights[:, None] * seen / totals[:, None]).sum(axis=0) ** 2).tolist())
     method, source = "cluster-based t", CLUSTERED
     if min(value, 1 - value) * effective < FEW - 1e-9:
-        limits = wilson(value * effective, effective, level)
-        low, high = min(low, limits.low or 0.0), max(high, 1.0 if limits.high is None else limits.high)
+        parts.append(Score(value, effective))
         method += f", widened to Wilson's at {effective:.4g} cases"
         source += "; " + FLOOR
-    elif flat.any():
+    elif still:
         method += ", with Wilson's width where no cluster differs"
         source += "; " + MOVER
-    return Mean(
-        value, math.sqrt(variance) if variance > 0 else None, max(0.0, low), min(1.0, high), df,
+    return Crossed(
+        value, Spread(value, tuple(parts), 0.0, 1.0), se if variance > 0 else None, df,
         _design_effect(strata, means, variance), method, source,
     )  # fmt: skip
 
 
-def readers_like_these(strata: Strata, level: float) -> Mean:
-    """The mean with an interval for readers like these: readers and clusters both random.
+def spread_like(strata: Strata) -> Crossed:
+    """The mean for readers like these: readers and clusters both random.
 
-    The wider of the cluster-based t interval and mean -+ t sqrt(Var), where Var is the crossed variance, at least
+    The wider of the interval for these readers and mean -+ t sqrt(Var), where Var is the crossed variance, at least
     s^2/R (s^2 = variance of the R readers' own means; so the covariance through shared cases counts as 0 where it is
-    estimated below 0), and t has Var^2 / ((s^2/R)^2 / (R - 1)) degrees of freedom (normal where s^2 = 0).
+    estimated below 0), and t has Var^2 / ((s^2/R)^2 / (R - 1)) degrees of freedom (normal where s^2 = 0). For complete
+    readings of one stratum this is Obuchowski & Rockette's with Hillis' degrees of freedom.
 
     Returns:
-        The mean, without an interval for one reader, where some stratum has a single cluster, or where fewer than two
+        The mean, without a spread for one reader, where some stratum has a single cluster, or where fewer than two
         readers have a reading in every stratum.
 
     Source:
         Gallas et al. (2009); Hillis (2014), Stat Med 33:330-360 (variance floor and degrees of freedom of one mean).
         That the wider of the two intervals is given is lungeval's.
     """
-    fixed = these_readers(strata, level)
+    fixed = spread_these(strata)
     active = strata.counts.sum(axis=(0, 2)) > 0
     if int(active.sum()) < 2:
-        return Mean(fixed.value, reason=ONE_READER)
+        return Crossed(fixed.value, reason=ONE_READER)
     crossed = crossed_variance(strata)
-    if fixed.low is None or fixed.high is None or crossed is None:
-        return Mean(fixed.value, reason=fixed.reason or "too few readers share the cells to tell their spread")
+    if fixed.spread is None or crossed is None:
+        return Crossed(fixed.value, reason=fixed.reason or "too few readers share the cells to tell their spread")
     own = reader_means(strata)
     if len(own) < 2:
-        return Mean(fixed.value, reason="fewer than two readers have a reading in every cell")
+        return Crossed(fixed.value, reason="fewer than two readers have a reading in every cell")
     between = float(np.var(own, ddof=1)) / len(own)
-    between = between if between > 1e-15 else 0.0
+    between = between if between > TINY else 0.0
     variance = max(crossed, between, 0.0)
-    variance = variance if variance > 1e-15 else 0.0
+    variance = variance if variance > TINY else 0.0
     df = variance**2 / (between**2 / (len(own) - 1)) if between else None
-    half = t_quantile(level, df) * math.sqrt(variance)
-    if half > t_quantile(level, fixed.df) * (fixed.se or 0.0):
-        se: float | None = math.sqrt(variance)
+    random = Student(fixed.value, math.sqrt(variance), df)
+    spread = Spread(fixed.value, (*fixed.spread.components, random), 0.0, 1.0)
+    if t_quantile(USUAL, df) * random.se > t_quantile(USUAL, fixed.df) * (fixed.se or 0.0):
+        se: float | None = random.se
         method, source = "crossed U-statistic, t with Satterthwaite degrees of freedom", CROSSED
-        if fixed.low < max(0.0, fixed.value - half) or fixed.high > min(1.0, fixed.value + half):
+        if spread.limits(USUAL) != Spread(fixed.value, (random,), 0.0, 1.0).limits(USUAL):
             method += "; joined with: " + fixed.method
             source += f"; {fixed.source}; {WIDER}"
     else:
         se, df, method = fixed.se, fixed.df, fixed.method + " (wider than the crossed interval)"
         source = f"{fixed.source}; {CROSSED}; {WIDER}"
     effect = _design_effect(strata, stratum_means(strata), se**2) if se else None
-    low, high = min(fixed.low, fixed.value - half), max(fixed.high, fixed.value + half)
-    return Mean(fixed.value, se, max(0.0, low), min(1.0, high), df, effect, method, source)
+    return Crossed(fixed.value, spread, se, df, effect, method, source)
 
 
 def reader_means(strata: Strata) -> Floats:

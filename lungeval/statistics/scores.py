@@ -32,9 +32,10 @@ def score(estimand: str, policy: Policy | None, codes: Codes, fake: Flags) -> Sc
     """Scores of every reading under an estimand whose value is a mean of scores.
 
     balanced_accuracy, accuracy, sensitivity, specificity: 1 for the true label; unsure is left out (`excluded`),
-    0 (`wrong`) or 0.5 (`half`). fool_rate: 1 for real. unsure_rate: 1 for unsure. false_discovery_rate: among readings
-    that say fake, 1 for a real. false_omission_rate: among readings that say real, 1 for a fake. Which cases they are
-    taken over (fakes, reals, all) is the caller's choice of columns.
+    0 (`wrong`) or 0.5 (`half`); with `_best` after the name unsure is 1, without a policy. fool_rate: 1 for real.
+    unsure_rate: 1 for unsure. false_discovery_rate: among readings that say fake, 1 for a real. false_omission_rate:
+    among readings that say real, 1 for a fake. Which cases they are taken over (fakes, reals, all) is the caller's
+    choice of columns.
 
     Args:
         estimand: One of the names above.
@@ -59,6 +60,8 @@ def score(estimand: str, policy: Policy | None, codes: Codes, fake: Flags) -> Sc
                     return Scores(right + 0.5 * unsure, read.astype(np.float64))
                 case _:
                     raise ValueError(f"{estimand} needs a policy for unsure")
+        case "balanced_accuracy_best" | "accuracy_best" | "sensitivity_best" | "specificity_best":
+            return _scores(codes != np.where(fake, REAL, FAKE)[None, :], read)
         case "fool_rate":
             return _scores(codes == REAL, read)
         case "unsure_rate":

@@ -29,6 +29,16 @@ class Settings:
     """Intervals have level 1 - alpha."""
     labels: tuple[Label, ...] = LABELS
     """The labels that readers were offered."""
+    margin: float | None = None
+    """Equivalence margin around chance, as a proportion; None = equivalence is not judged."""
+    compare: tuple[tuple[str, str], ...] | None = None
+    """The pairs of arms that are compared on the primary estimand, one family; None = every pair."""
+    attention: int | None = None
+    """Most failed attention checks of a reader whom verdicts count; None = no reader is left out."""
+    seed: int = 0
+    """Drives the bootstrap."""
+    effect: str = ""
+    """A declared effect of the harmoniser on the readers, printed with every verdict."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be analysed."""
@@ -40,6 +50,8 @@ class Settings:
             raise LungevalError("usage", f"'{self.unsure}' is no policy for unsure", remedy=remedy)
         if not 0 < self.alpha < 0.5:
             raise LungevalError("usage", f"alpha is {self.alpha}", remedy="give a number between 0 and 0.5")
+        if self.margin is not None and not 0 < self.margin < 0.5:
+            raise LungevalError("usage", f"the margin is {self.margin}", remedy="give a number between 0 and 0.5")
         if not {"real", "fake"} <= set(self.labels) <= set(LABELS):
             remedy = f"offer real and fake, with or without unsure; known: {', '.join(LABELS)}"
             raise LungevalError("usage", "the labels offered cannot be analysed", remedy=remedy)

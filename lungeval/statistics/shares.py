@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,19 +12,12 @@ from lungeval.records import Estimate, Inference, Policy
 from lungeval.statistics.crossed import ONE_READER, POOLED, Mean, Strata, readers_like_these, these_readers, uneven
 from lungeval.statistics.estimands import ESTIMANDS, MOVER, WILSON, Side
 from lungeval.statistics.proportions import weighted_mean, widened, wilson
+from lungeval.statistics.rows import BOTH, NO_INTERVAL
 from lungeval.statistics.scopes import Part
 from lungeval.statistics.scores import UNREAD, Scores, score
 from lungeval.statistics.settings import Settings
 from lungeval.statistics.tables import Columns, ReadingTable, grid
-
-NO_CROSSED = "a crossed interval is not defined for this mean over readers: see each reader"
-"""Why a mean over readers of a number that is no mean of scores has no interval."""
-EQUAL = "mean of the readers' own values, each with equal weight"
-"""The method of such a mean."""
-NO_INTERVAL = "no interval"
-"""The method's end where there is a value alone."""
-BOTH: tuple[Inference, ...] = ("these_readers", "readers_like_these")
-"""The two rows of a mean over readers."""
+from lungeval.statistics.truth import truth_means
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +60,19 @@ class Share:
         sums = _Sums.of(self.table, scores, blocks, mixed=self.estimand == "unsure_rate")
         readers = [self._reader(reader, scores, sums, blocks, notes) for reader in range(len(self.table.readers))]
         return [*self._means(scores, sums, blocks, notes, readers), *readers]
+
+    def strata(self) -> tuple[Strata, int] | str:
+        """The data of the mean over readers, and how many readers it counts; a text says why there is none."""
+        blocks, lacking = self._blocks(ESTIMANDS[self.estimand].side)
+        if not blocks:
+            return "; ".join(lacking)
+        scores = score(self.estimand, self.policy, self.table.codes, self.table.fake)
+        sums = _Sums.of(self.table, scores, blocks, mixed=False)
+        empty = [sums.cell_of[g] for g in range(len(sums.cell_of)) if not sums.counts[g].any()]
+        if empty:
+            return self._nothing(empty)
+        data = sums.strata_of(list(range(len(sums.cell_of))), scores, list(range(len(self.table.readers))))
+        return data, int(sums.counts.any(axis=2).all(axis=0).sum())
 
     def _blocks(self, side: Side | str) -> tuple[list[Block], list[str]]:
         """The cells that have the cases that the estimand needs, and why others do not count."""
@@ -139,7 +144,8 @@ class Share:
         if not spec.crossed:
             own = [r for r in every if readers[r].value is not None]
             counts = {**self._counts(own or every, scores, sums, strata), "k": None}
-            return [mean_of(readers, self._row("these_readers", "", None, counts, notes=notes), prefix)]
+            counts = {name: value for name, value in counts.items() if name not in ("readers", "n_readers")}
+            return truth_means(self.table, self.part, self.estimand, readers, own, counts, self.settings, notes)
         counts = self._counts(every, scores, sums, strata)
         active = counts["readers"]
         if spec.side == "both":
@@ -286,29 +292,3 @@ class _Sums:
         squares = np.array([float((scores.value[grid(rows, self.columns[g])] ** 2).sum()) for g in strata])
         place = grid(strata, rows)
         return Strata(self.scores[place], self.counts[place], weights, squares, disjoint=self._known(strata)[1])
-
-
-def mean_of(readers: list[Estimate], empty: Estimate, prefix: str) -> Estimate:
-    """The plain mean of the readers' own values, without an interval; of one reader, the reader's own estimate.
-
-    Args:
-        readers: Each reader's own estimate.
-        empty: Scope, role, counts (of the readers whose own value is defined), source, and in `reason` what limits it.
-        prefix: The start of the method.
-    """
-    if len(readers) == 1:
-        scope = empty.scope.model_copy(update={"readers": (readers[0].scope.reader,)})
-        return readers[0].model_copy(update={"scope": scope, "inference": empty.inference, "role": empty.role})
-    values = [row.value for row in readers if row.value is not None]
-    names = tuple(row.scope.reader for row in readers if row.value is not None and row.scope.reader)
-    if not values:
-        reason = "undefined for every reader: " + "; ".join(dict.fromkeys(row.reason or "" for row in readers))
-        return empty.model_copy(update={"value": None, "reason": reason, "n_readers": 0})
-    said = [NO_CROSSED]
-    if len(values) < len(readers):
-        said.append(f"undefined for {len(readers) - len(values)} of {len(readers)} readers")
-    return empty.model_copy(update={
-        "value": math.fsum(values) / len(values), "n_readers": len(values), "method": prefix + EQUAL,
-        "reason": "; ".join(text for text in (*said, empty.reason) if text),
-        "scope": empty.scope.model_copy(update={"readers": names}),
-    })  # fmt: skip

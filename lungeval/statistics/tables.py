@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lungeval.errors import LungevalError, raise_all
 from lungeval.records import LABELS, READER_KINDS, REAL_ARM, Label, ReaderKind, ScoredReading
-from lungeval.statistics.scores import UNREAD, Codes, Flags
+from lungeval.statistics.scores import UNREAD, Codes, Flags, Floats
 
 Columns = npt.NDArray[np.intp]
 MOST_FAULTS = 20
@@ -26,7 +26,7 @@ class ReadingTable:
     readers: tuple[str, ...]
     """Reader ids, sorted."""
     cases: tuple[str, ...]
-    """Case ids, sorted."""
+    """Case ids, sorted; `canonical.settled` puts cases into an order that ids do not change."""
     codes: Codes
     """Labels as codes (index in records.LABELS; UNREAD = not read), readers x cases."""
     fake: Flags
@@ -39,6 +39,20 @@ class ReadingTable:
     """Cluster of each case, as an index."""
     repeats: tuple[tuple[int, int, int], ...]
     """Repeated presentations with a label: reader, case, code."""
+    confidence: Floats | None = None
+    """Certainty of each main label, readers x cases, NaN = not given; None = nobody gave any."""
+    rating: Floats | None = None
+    """Rating that rises with fakeness, likewise."""
+    rt_ms: Floats | None = None
+    """Response time of each main reading, milliseconds, likewise."""
+    position: Floats | None = None
+    """Place of each main reading in the reader's order, from 1, likewise."""
+    blurs: Floats | None = None
+    """How often the page lost the focus during each main reading, likewise."""
+    named: tuple[tuple[int, int, str], ...] = ()
+    """The condition that a reader named for a case: reader, case, word; only where one was named."""
+    attention: tuple[tuple[int, str, bool], ...] = ()
+    """Answered attention checks: reader, case id, whether the label was the truth."""
 
     def counts(self, reader: int | None, columns: Columns) -> npt.NDArray[np.int64]:
         """2 x 3 counts of these cases: truth (real, fake) x label (real, unsure, fake); reader None = all readers."""
@@ -103,7 +117,28 @@ def _dense(kind: ReaderKind, readings: Sequence[ScoredReading]) -> ReadingTable 
         cells=tuple((row.modality, row.condition) for row in firsts),
         clusters=np.array([index[name] for name in names], dtype=np.intp),
         repeats=tuple((r, c, code) for r, c, _, code in repeats),
+        **{name: _numbers(main, name, r_of, c_of) for name in _NUMBERS},
+        named=tuple(sorted((r_of[row.reader], c_of[row.case], row.finding) for row in main if row.finding)),
+        attention=tuple(sorted(
+            (r_of[row.reader], row.case, row.label == row.truth)
+            for row in rows if row.presentation == "attention" and row.reader in r_of
+        )),
     )  # fmt: skip
+
+
+_NUMBERS = ("confidence", "rating", "rt_ms", "position", "blurs")
+"""Columns of the label table that are numbers."""
+
+
+def _numbers(main: Sequence[ScoredReading], name: str, readers: dict[str, int], cases: dict[str, int]) -> Floats | None:
+    """One number of every main reading, readers x cases, NaN where it is not given; None where none is."""
+    given = [(readers[row.reader], cases[row.case], value) for row in main if (value := getattr(row, name)) is not None]
+    if not given:
+        return None
+    out = np.full((len(readers), len(cases)), np.nan)
+    for reader, case, value in given:
+        out[reader, case] = value
+    return out
 
 
 def _check(readings: Sequence[ScoredReading], offered: set[Label]) -> None:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from lungeval.records import Estimate, Role
 from lungeval.statistics.agreement import cohen_kappa
-from lungeval.statistics.detection import detect
-from lungeval.statistics.estimands import DETECTION, DETECTION_INTERVAL, ESTIMANDS, LOG_LINEAR
+from lungeval.statistics.detecting_reads import criterion_reads, dprime_reads
+from lungeval.statistics.detection import NOT_IDENTIFIABLE
+from lungeval.statistics.estimands import DETECTION, ESTIMANDS, LOG_LINEAR
+from lungeval.statistics.influence import ONE_READER, Reads
 from lungeval.statistics.pairs import CLUSTERS_NOTE, kappa_sayings
+from lungeval.statistics.profile import BELOW_CHANCE, PROFILE, PROFILE_METHOD, below_chance, reader_detection
 from lungeval.statistics.quantiles import normal_quantile
+from lungeval.statistics.rows import NO_INTERVAL, Row, mean_rows
 from lungeval.statistics.scopes import SMALL, Cell, Part
 from lungeval.statistics.scores import FAKE, REAL
 from lungeval.statistics.settings import Settings
-from lungeval.statistics.shares import NO_INTERVAL, mean_of
 from lungeval.statistics.tables import Columns, ReadingTable, grid
+from lungeval.statistics.truth_reads import kappa_truth_reads, predictive_reads
 
 WITH_TRUTH = ("dprime", "criterion", "kappa_truth")
 """The estimands of this module."""
+PREDICTIVE_RATES = ("false_discovery_rate", "false_omission_rate")
+"""Shares among what was called fake or real, whose readers weigh alike."""
 SHARED_NOTE = "cells that share cases are taken as independent"
 """What limits an interval over cells of which one holds the reals of another."""
 
@@ -43,6 +50,8 @@ class Number:
     """How the interval was computed."""
     source: str = ""
     """Where value and interval come from."""
+    p: float | None = None
+    """Two-sided p-value of d' against 0, in one cell."""
 
 
 def truth_estimates(table: ReadingTable, part: Part, estimand: str, settings: Settings) -> list[Estimate]:
@@ -68,13 +77,48 @@ def truth_estimates(table: ReadingTable, part: Part, estimand: str, settings: Se
         _reader_row(table, part, shown, estimand, reader, refusal, notes, settings)
         for reader in range(len(table.readers))
     ]
-    own = [r for r, row in enumerate(readers) if row.value is not None] or list(range(len(readers)))
-    empty = Estimate(
-        estimand=estimand, scope=part.scope(table.kind).model_copy(update={"readers": table.readers}),
-        policy="excluded", inference="these_readers", role=_role(part), **_counts(table, _cases(shown), own),
-        n_readers=len(own), method=NO_INTERVAL, source=ESTIMANDS[estimand].source, reason="; ".join(notes) or None,
+    own = [r for r, row in enumerate(readers) if row.value is not None]
+    counts = _counts(table, _cases(shown), own or list(range(len(readers))))
+    return [*truth_means(table, part, estimand, readers, own, counts, settings, notes), *readers]
+
+
+def truth_means(
+    table: ReadingTable, part: Part, estimand: str, readers: list[Estimate], own: list[int], counts: dict[str, Any],
+    settings: Settings, notes: list[str],
+) -> list[Estimate]:  # fmt: skip
+    """Both rows of the mean over the readers whose own value is defined; of one reader, the reader's own estimate."""
+    names = tuple(table.readers[r] for r in own)
+    least, most = (-1.0, 1.0) if estimand == "kappa_truth" else (-math.inf, math.inf)
+    if estimand in PREDICTIVE_RATES:
+        least, most = 0.0, 1.0
+    lacking = len(readers) - len(own)
+    said = (f"undefined for {lacking} of {len(readers)} readers",) if own and lacking else ()
+    cells = len([cell for cell in part.cells if len(cell.fakes) and len(cell.reals)])
+    row = Row(
+        estimand, part.scope(table.kind), names, counts, settings, policy="excluded", role=_role(part),
+        null=ESTIMANDS[estimand].chance, least=least, most=most, method=part.over(cells) if own else "",
+        notes=(*said, *notes),
     )  # fmt: skip
-    return [mean_of(readers, empty, part.over(len(cells))), *readers]
+    if not own:
+        reasons = "; ".join(dict.fromkeys(item.reason or "" for item in readers))
+        row = replace(row, readers=table.readers, notes=tuple(notes))
+        made = mean_rows(row, f"undefined for every reader: {reasons}" if len(readers) > 1 else reasons)
+        return [item.model_copy(update={"n_readers": 0}) for item in made]
+    if len(readers) == 1:
+        like = mean_rows(row, ONE_READER)[1]
+        scope = readers[0].scope.model_copy(update={"reader": None, "readers": names})
+        return [readers[0].model_copy(update={"scope": scope, "inference": "these_readers"}), like]
+    return mean_rows(row, _reads(table, part, estimand, own))
+
+
+def _reads(table: ReadingTable, part: Part, estimand: str, own: list[int]) -> Reads | str:
+    if estimand == "dprime":
+        return dprime_reads(table, part, own)
+    if estimand == "criterion":
+        return criterion_reads(table, part, own)
+    if estimand == "kappa_truth":
+        return kappa_truth_reads(table, part, own)
+    return predictive_reads(table, part, estimand, own)
 
 
 def over_cells(numbers: list[Number], names: list[str], level: float, least: float = -math.inf) -> Number:
@@ -123,19 +167,19 @@ def _number(table: ReadingTable, cell: Cell, estimand: str, reader: int, level: 
     (true_real, false_alarms), (misses, hits) = table.counts(reader, _cases([cell]))[:, [REAL, FAKE]].tolist()
     reals, fakes = true_real + false_alarms, hits + misses
     if not (reals and fakes):
-        return Number(None, reason=f"no {'fake' if reals else 'real'} case was called real or fake")
+        return Number(None, reason=NOT_IDENTIFIABLE["fake" if reals else "real"])
     if estimand == "kappa_truth":
         kappa = cohen_kappa([[true_real, false_alarms], [misses, hits]], level)
         return Number(kappa.value, kappa.se, kappa.low, kappa.high, kappa.reason, *kappa_sayings(kappa))
-    found = detect(hits, fakes, false_alarms, reals, level)
-    value, se, limits = (
-        (found.dprime, found.dprime_se, found.dprime_limits) if estimand == "dprime"
-        else (found.criterion, found.criterion_se, found.criterion_limits)
+    found = reader_detection(hits, fakes, false_alarms, reals, level)
+    value, se, limits, note = (
+        (found.dprime, found.dprime_se, found.dprime_limits, found.dprime_note) if estimand == "dprime"
+        else (found.criterion, found.criterion_se, found.criterion_limits, found.criterion_note)
     )  # fmt: skip
     low, high = limits or (None, None)
     source = f"{DETECTION}; {LOG_LINEAR}" if found.corrected else DETECTION
-    method = "delta-method normal interval" + (", log-linear correction" if found.corrected else "")
-    return Number(value, se, low, high, found.reason, method, f"{source}; {DETECTION_INTERVAL}")
+    method = PROFILE_METHOD + (", log-linear correction" if found.corrected else "")
+    return Number(value, se, low, high, found.reason or note, method, f"{source}; {PROFILE}", found.p)
 
 
 def _reader_row(
@@ -149,6 +193,9 @@ def _reader_row(
         least = -1.0 if estimand == "kappa_truth" else -math.inf
         found = over_cells(numbers, [cell.name for cell in cells], settings.level, least)
     said = [found.reason or ""]
+    limits = None if found.low is None or found.high is None else (found.low, found.high)
+    if estimand == "dprime" and below_chance(limits) and BELOW_CHANCE not in said[0]:
+        said.insert(0, BELOW_CHANCE)
     if found.low is not None:
         said.append(CLUSTERS_NOTE if counts["n_clusters"] < counts["n_cases"] else "")
         shared = len(_cases(cells)) < sum(len(cell.fakes) + len(cell.reals) for cell in cells)
@@ -156,6 +203,7 @@ def _reader_row(
     return Estimate(
         estimand=estimand, scope=part.scope(table.kind).model_copy(update={"reader": table.readers[reader]}),
         policy="excluded", role=_role(part), value=found.value, se=found.se, low=found.low, high=found.high,
+        p=found.p if estimand == "dprime" else None,
         level=settings.level if found.low is not None else None, **counts, n_readers=1,
         method=(part.over(len(cells)) if found.value is not None else "") + (found.method or NO_INTERVAL),
         source=found.source if found.low is not None else ESTIMANDS[estimand].source,

@@ -1,4 +1,4 @@
-"""`export`: a run in another form. `archive` = one tar from which the study can be run again, years on.
+"""`export --as archive`: one tar from which the study can be run again, years on.
 
 In it: the images with their manifest, what services sent and what was asked of them, the locked protocol, the results
 where there are any, and replay.yaml. Never in it: private.csv (paths and patients), sealed/ (secret, key, invites), the
