@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-browser test-slow format clean
+.PHONY: demo test test-browser test-slow test-r format clean
 
 demo: .venv/installed
 	$(BIN)/lungeval demo
@@ -18,7 +18,10 @@ test-browser: .venv/installed-dev
 	$(BIN)/pytest -m "browser and not gpu"
 
 test-slow: .venv/installed-dev
-	$(BIN)/pytest -n auto --dist loadfile -m "slow and not browser and not gpu"
+	$(BIN)/pytest -n auto --dist loadfile -m "slow and not browser and not gpu and not r"
+
+test-r: .venv/installed-dev
+	$(BIN)/pytest -m r
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .

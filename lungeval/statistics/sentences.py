@@ -69,12 +69,15 @@ def _apart(who: str, images: str, direction: str | None, inputs: Mapping[str, An
 
 def _equivalent(who: str, images: str, direction: str | None, inputs: Mapping[str, Any]) -> str:
     level = _level(2 * inputs["alpha"])
+    without = (
+        f" with unsure left out {_percent(inputs['value_excluded'])} "
+        f"({_range(inputs['low90_excluded'], inputs['high90_excluded'])}),"
+    )
     return (
         f"{_first(images)} are equivalent to real ones for {who} within {_points(inputs)} of guessing: balanced "
-        f"accuracy {_percent(inputs['value'])} ({level} interval {_range(inputs['low90'], inputs['high90'])}), with "
-        f"unsure left out {_percent(inputs['value_excluded'])} "
-        f"({_range(inputs['low90_excluded'], inputs['high90_excluded'])}), d′ {inputs['dprime']:.2f} "
-        f"({inputs['dprime_low']:.2f} to {inputs['dprime_high']:.2f}), and no single reader told them apart."
+        f"accuracy {_percent(inputs['value'])} ({level} interval {_range(inputs['low90'], inputs['high90'])}),"
+        f"{without if inputs.get('unsure_offered', True) else ''} d′ {_plain(inputs['dprime'])} "
+        f"({_plain(inputs['dprime_low'])} to {_plain(inputs['dprime_high'])}), and no single reader told them apart."
     )
 
 
@@ -103,7 +106,11 @@ def _outside(inputs: Mapping[str, Any]) -> str:
     """Which test of equivalence does not hold, as far as the unadjusted p-values tell."""
     named = {
         "p_equivalent_half": "balanced accuracy may lie outside",
-        "p_equivalent_excluded": "balanced accuracy with unsure left out may lie outside",
+        **(
+            {"p_equivalent_excluded": "balanced accuracy with unsure left out may lie outside"}
+            if inputs.get("unsure_offered", True)
+            else {}
+        ),
         "p_distance": "single readers may be further from guessing than that, in either direction",
     }
     open_ = [text for name, text in named.items() if inputs.get(name, 1.0) >= inputs["alpha"]]
@@ -129,6 +136,11 @@ def _level(alpha: float) -> str:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f}%"
+
+
+def _plain(value: float) -> str:
+    """Two decimals, with a true minus sign."""
+    return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
 
 
 def _range(low: float, high: float) -> str:

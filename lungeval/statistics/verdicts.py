@@ -10,27 +10,32 @@ readers. Both: within the margin. Neither: inconclusive.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from lungeval.records import Inference, Verdict
-from lungeval.statistics.crossed import Crossed, Strata, spread_like, spread_these
+from lungeval.statistics.crossed import Crossed, Strata, reader_means, spread_like, spread_these
 from lungeval.statistics.detecting_reads import dprime_reads
 from lungeval.statistics.distance import Distance, distance_from
-from lungeval.statistics.evidence import Spread, holm
+from lungeval.statistics.evidence import Spread, Student, holm
 from lungeval.statistics.influence import over_readers
 from lungeval.statistics.rows import BOTH
 from lungeval.statistics.scopes import SMALL, Part, parts_of
 from lungeval.statistics.scores import FAKE, REAL, UNREAD, Floats
 from lungeval.statistics.sentences import RULE, sentence
-from lungeval.statistics.settings import Settings
+from lungeval.statistics.settings import GENERAL, Settings
 from lungeval.statistics.share_reads import share_readers, share_reads
 from lungeval.statistics.shares import Share
 from lungeval.statistics.tables import ReadingTable
 
 CHANCE = 0.5
 """Balanced accuracy of a reader who guesses, whatever the criterion and however often unsure counts half."""
+OVER_READERS = "joined with t over readers (under five readers)"
+"""Ends the method of a verdict on readers like these that few readers bear."""
 FAMILY = "balanced accuracy (unsure half) against chance, over arms"
 """The family of the verdicts' p-values."""
 EVERYBODY = "all readers"
@@ -189,7 +194,18 @@ def evidence(table: ReadingTable, part: Part, settings: Settings, inference: Inf
 
 
 def _crossed(strata: Strata, inference: Inference) -> Crossed:
-    return spread_these(strata) if inference == "these_readers" else spread_like(strata)
+    """The mean with its spread; under five readers readers like these are judged by t over readers as well.
+
+    With two or three readers who differ the crossed interval alone calls 7% of equal studies distinguishable.
+    """
+    if inference == "these_readers":
+        return spread_these(strata)
+    found, own = spread_like(strata), reader_means(strata)
+    if found.spread is None or not 2 <= len(own) < GENERAL:
+        return found
+    spread = math.sqrt(float(np.var(own, ddof=1)) / len(own))
+    joined = (*found.spread.components, Student(found.value, spread, float(len(own) - 1)))
+    return replace(found, spread=replace(found.spread, components=joined), method=f"{found.method}; {OVER_READERS}")
 
 
 def _dprime(table: ReadingTable, part: Part, inference: Inference) -> tuple[Spread | None, str]:
@@ -201,7 +217,7 @@ def _dprime(table: ReadingTable, part: Part, inference: Inference) -> tuple[Spre
     reads = dprime_reads(table, part, rows) if rows else "no reader decided on a fake and a real in every cell"
     if isinstance(reads, str):
         return None, reads
-    found = over_readers(reads, inference)
+    found = over_readers(reads, inference, difference=len(rows) < GENERAL)
     return found.spread, "" if found.spread is not None else found.reason or "no interval"
 
 
@@ -259,6 +275,7 @@ def _decide(
     inputs: dict[str, Any] = {
         "chance": CHANCE, "alpha": alpha, "margin": margin, "n_readers": item.n_readers, "n_cases": item.n_cases,
         "arms": arms, "excluded_readers": list(left_out), "effect": settings.effect or None,
+        "unsure_offered": "unsure" in settings.labels,
     }  # fmt: skip
     code: Code = "not_estimable"
     direction: str | None = None
@@ -322,7 +339,10 @@ def _equivalence(
 def chance_rows(found: Sequence[Verdict]) -> dict[tuple[str | None, Inference], tuple[float, float, str]]:
     """p, adjusted p and family of balanced accuracy (unsure half) of each arm, for the estimates' rows."""
     return {
-        (row.scope.arm, row.inference): (row.inputs["p"], row.inputs["p_adjusted"], FAMILY)
+        (row.scope.arm, row.inference): (
+            row.inputs["p"], row.inputs["p_adjusted"],
+            f"{FAMILY}; {OVER_READERS}" if OVER_READERS in row.inputs["method"] else FAMILY,
+        )
         for row in found if "p" in row.inputs and row.scope.subset != EVERYBODY
     }  # fmt: skip
 
