@@ -185,6 +185,8 @@ EXAMPLES: dict[tuple[type[Settings], str], str] = {
     (Analysis, "margin"): "0.10",
     (Analysis, "margin_reason"): '"smaller differences change no use"',
     (Analysis, "alpha"): "0.05",
+    (Analysis, "compare"): "[[sd-lungs, lungs-mini]]",
+    (Analysis, "attention"): "1",
 }
 
 TAIL = """\

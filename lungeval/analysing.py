@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,26 @@ from lungeval.files import write_atomic
 from lungeval.keys import content_key, sha256_file
 from lungeval.labels import read_labels
 from lungeval.progress import Progress
-from lungeval.records import REAL_ARM, Estimate, Policy, ScoredReading, to_json
+from lungeval.records import REAL_ARM, Estimate, Policy, ScoredReading, Verdict, to_json
+from lungeval.reporting import words as wording
 from lungeval.reporting.document import write
+from lungeval.reporting.findings import FEW_CASES
 from lungeval.scoring import versions
 from lungeval.statistics.analysis import Settings, conclude
+from lungeval.statistics.estimands import ESTIMANDS
 
 PRIMARY = ("balanced_accuracy", "accuracy", "sensitivity", "specificity", "fool_rate")
-SHOWN = (
-    ("sensitivity", "excluded"), ("specificity", "excluded"), ("accuracy", "excluded"), ("balanced_accuracy", "half"),
+SHOWN: tuple[tuple[str, str | None], ...] = (
+    ("balanced_accuracy", "half"), ("sensitivity", "excluded"), ("specificity", "excluded"), ("accuracy", "excluded"),
     ("fool_rate", None), ("unsure_rate", None), ("false_discovery_rate", "excluded"),
     ("false_omission_rate", "excluded"), ("kappa_truth", "excluded"), ("dprime", "excluded"), ("criterion", "excluded"),
 )  # fmt: skip
-"""Rows of the table on the terminal: estimand and policy."""
+"""Rows of the tables on the terminal: estimand and policy."""
+BY_READER: tuple[tuple[str, str | None], ...] = (
+    ("balanced_accuracy", "half"), ("sensitivity", "excluded"), ("specificity", "excluded"), ("fool_rate", None),
+    ("unsure_rate", None),
+)  # fmt: skip
+"""Columns of the table of readers."""
 
 
 def analyse_labels(
@@ -59,8 +68,8 @@ def analyse_labels(
     write_atomic(folder / "results.json", to_json(results))
     write(folder, plain, table, {})
     progress.say(f"report: {folder / 'report.html'}")
-    said = [row.text for row in found if row.inference == settings.headline(int(row.inputs["n_readers"]))]
-    return plain, "\n".join([_text(estimates), "", *said])
+    said = [row for row in found if row.inference == settings.headline(int(row.inputs["n_readers"]))]
+    return plain, _text(estimates, said, settings)
 
 
 def columns_of(text: str) -> dict[str, str]:
@@ -124,20 +133,87 @@ def _facts(labels: Path, table: list[ScoredReading], settings: Settings) -> dict
     }  # fmt: skip
 
 
-def _text(estimates: Sequence[Estimate]) -> str:
-    lines = [f"{'estimand':24} {'unsure':9} {'of':32} {'value and interval':34} count"]
-    for estimate in estimates:
-        scope = estimate.scope
-        if (estimate.estimand, estimate.policy) not in SHOWN or scope.modality or scope.condition or scope.subset:
+def _text(estimates: Sequence[Estimate], verdicts: Sequence[Verdict], settings: Settings) -> str:
+    """The verdicts, a table for each generator, and a line for each reader."""
+    own = (settings.primary, None if None in ESTIMANDS[settings.primary].policies else settings.unsure)
+    asked = [own, *(row for row in SHOWN if row != own)]
+    kinds = sorted({row.scope.reader_kind for row in estimates if row.scope.reader_kind})
+    blocks = []
+    for verdict in verdicts:
+        of = f"{wording.KINDS[verdict.scope.reader_kind]}, " if len(kinds) > 1 and verdict.scope.reader_kind else ""
+        blocks.append(textwrap.wrap(f"{of}{verdict.code.replace('_', ' ')}: {verdict.text}", 110))
+    for kind in kinds:
+        rows = [
+            row for row in estimates if row.scope.reader_kind == kind and (row.estimand, row.policy) in asked
+            and not (row.scope.modality or row.scope.condition or row.scope.subset)
+        ]  # fmt: skip
+        readers = sorted({row.scope.reader for row in rows if row.scope.reader})
+        arms = sorted({row.scope.arm for row in rows if row.scope.arm is not None})
+        said = f"{len(readers)} {wording.KINDS[kind]}"
+        said = said.replace("readers", "reader", 1) if len(readers) == 1 else said
+        for arm in [None, *arms] if len(arms) != 1 else arms:
+            what = f"images of {arm} and their reals" if arm else "all images"
+            mine = _shielded([row for row in rows if row.scope.arm == arm])
+            blocks.append([f"{said}, {what}", *_measures(mine, asked, alone=len(readers) == 1)])
+        if len(readers) > 1:
+            over = arms[0] if len(arms) == 1 else None
+            mine = _shielded([row for row in rows if row.scope.arm == over])
+            blocks.append(["each reader", *_readers(mine, own, readers)])
+    blocks.append(
+        [f"in brackets: the {100 * (1 - settings.alpha):g}% interval; all other numbers: --json, and the report"]
+    )
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def _shielded(rows: list[Estimate]) -> list[Estimate]:
+    """The estimates of one part, without their values where it has under 20 cases: counts and intervals stay."""
+    if max((row.n_cases or 0 for row in rows), default=0) >= FEW_CASES:
+        return rows
+    few = f"under {FEW_CASES} cases: no value"
+    return [row.model_copy(update={"value": None, "reason": row.reason or few}) for row in rows]
+
+
+def _measures(rows: Sequence[Estimate], asked: Sequence[tuple[str, str | None]], *, alone: bool) -> list[str]:
+    """A line for each measure, with what holds for these readers and for readers like them."""
+    heads = ("this reader", "") if alone else ("these readers", "readers like these")
+    lines = [f"  {'':26} {'unsure':9} {heads[0]:24} {heads[1]:24} count".rstrip()]
+    for name, policy in asked:
+        mine = [row for row in rows if (row.estimand, row.policy) == (name, policy)]
+        mine = [row for row in mine if (row.scope.reader is not None) == alone]
+        if not mine:
             continue
-        if scope.readers is not None and (len(scope.readers) == 1 or estimate.low is None):
-            continue  # one reader's mean is the reader; a mean without an interval is in --json and in the report
-        who = scope.reader or f"mean, {str(estimate.inference or 'no interval').replace('_', ' ')}"
-        of = " ".join(filter(None, [who, scope.arm]))
-        n = estimate.n_readings
-        count = f"{estimate.k:g}/{n}" if estimate.k is not None and n else ""
-        value = "" if estimate.value is None else f"{estimate.value:.4f}"
-        limits = "" if estimate.low is None else f" ({estimate.low:.4f} to {estimate.high:.4f})"
-        shown = value + limits if value else f"not estimable: {estimate.reason}"
-        lines.append(f"{estimate.estimand:24} {estimate.policy or '':9} {of:32} {shown:34} {count}")
-    return "\n".join(lines)
+        cells = [_cell(row) for row in mine] if alone else [
+            _cell(next((row for row in mine if row.inference == inference), None))
+            for inference in ("these_readers", "readers_like_these")
+        ]  # fmt: skip
+        k, n = mine[0].k, mine[0].n_readings
+        count = f"{k:g}/{n}" if k is not None and n else ""
+        why = next((row.reason for row in mine if row.value is None and row.reason), "")
+        cells = [*cells, ""][:2]
+        note = "; ".join(filter(None, (count, why)))
+        unsure = {"excluded": "left out"}.get(policy or "", policy or "")
+        lines.append(f"  {wording.title(name):26} {unsure:9} {cells[0]:24} {cells[1]:24} {note}".rstrip())
+    return lines
+
+
+def _readers(rows: Sequence[Estimate], own: tuple[str, str | None], readers: Sequence[str]) -> list[str]:
+    """A line for each reader, in a few measures."""
+    shown = [own, *(row for row in BY_READER if row != own)]
+    width = max(len(name) for name in readers)
+    lines = [f"  {'':{width}} " + " ".join(f"{wording.title(name):22}" for name, _ in shown).rstrip()]
+    for reader in readers:
+        mine: dict[tuple[str, str | None], Estimate] = {
+            (row.estimand, row.policy): row for row in rows if row.scope.reader == reader
+        }
+        lines.append(f"  {reader:{width}} " + " ".join(f"{_cell(mine.get(key)):22}" for key in shown).rstrip())
+    return lines
+
+
+def _cell(row: Estimate | None) -> str:
+    """A value with its interval, or the interval alone."""
+    if row is None:
+        return "-"
+    form = wording.form_of(row.estimand)
+    limits = wording.interval(row.low, row.high, form)
+    value = "" if limits and row.value is None else wording.number(row.value, form)
+    return " ".join(part for part in (value, f"({limits})" if limits else "") if part)

@@ -241,7 +241,7 @@ class Analysis(Settings):
     """Why this margin."""
     alpha: Number = Field(default=0.05, gt=0, lt=0.5)
     """Level of the tests; intervals have level 1 - alpha."""
-    compare: Literal["all", "none"] | list[tuple[StrictStr, StrictStr]] = "all"
+    compare: Literal["all", "none"] | list[Annotated[list[StrictStr], Field(min_length=2, max_length=2)]] = "all"
     """Pairs of generators compared on the primary estimand: one family, with Holm's adjustment; other comparisons are
     exploratory. `all`, `none`, or a list of pairs."""
     attention: StrictInt | None = Field(default=None, ge=0)

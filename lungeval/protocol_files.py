@@ -59,7 +59,7 @@ def load_protocol(path: Path) -> Loaded:
     stand_ins = [f"generator-{i}" if i in arms else e for i, e in enumerate(entries)] if arms and entries else entries
     content = {**data, "generators": stand_ins} if arms else document.data
     protocol, found = check(Protocol, document, (), content)
-    faults += [*found, *_names(document, arms), *crossed(document, data)]
+    faults += [*found, *_names(document, arms), *_pairs(document, data, arms), *crossed(document, data)]
     if protocol and protocol.real:
         faults += _arm_rules(protocol.real, document, ("real",))
     distinct = {str(fault): fault for fault in faults}
@@ -186,6 +186,27 @@ def _names(document: Document, arms: dict[int, Located | None]) -> Iterator[Lung
                 here, f"a second arm called '{located.name}', first on line {line}", "rename or remove one"
             )
         first.setdefault(located.name, index)
+
+
+def _pairs(document: Document, data: dict[str, Any], arms: dict[int, Located | None]) -> Iterator[LungevalError]:
+    """Pairs of generators to compare that name no arm, the same arm twice, or a pair given before."""
+    analysis = data.get("analysis")
+    listed = analysis.get("compare") if isinstance(analysis, dict) else None
+    known = [located.name for located in arms.values() if located]
+    seen: set[frozenset[str]] = set()
+    for index, pair in enumerate(listed if isinstance(listed, list) else []):
+        here: KeyPath = ("analysis", "compare", index)
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(name, str) for name in pair)):
+            continue  # the model says so
+        unknown = [name for name in pair if name not in known]
+        if unknown and None not in arms.values():
+            remedy = did_you_mean(unknown[0], known) or f"generators: {', '.join(known)}"
+            yield document.fault(here, f"no generator is called '{unknown[0]}'", remedy)
+        elif pair[0] == pair[1]:
+            yield document.fault(here, f"'{pair[0]}' is compared with itself", "give two generators")
+        elif frozenset(pair) in seen:
+            yield document.fault(here, f"{pair[0]} and {pair[1]} are given twice", "keep one of them")
+        seen.add(frozenset(pair))
 
 
 def _arm_rules(arm: Arm, document: Document, here: KeyPath) -> Iterator[LungevalError]:

@@ -82,3 +82,35 @@ def test_the_same_labels_are_the_same_report(tmp_path: Path) -> None:
         assert lungeval("analyse", table, "--out", tmp_path / name).returncode == 0
         pages.append((tmp_path / name / "report.html").read_bytes())
     assert pages[0] == pages[1]
+
+
+def test_the_table_on_the_terminal_leads_with_the_verdict_and_fits_one_screen(tmp_path: Path) -> None:
+    rows = [
+        f"r{reader},c{case},{'fake' if case % 2 else 'real'},{'fake' if (case + reader) % 3 else 'real'}"
+        for reader in range(3) for case in range(40)
+    ]  # fmt: skip
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(["reader,case,truth,label", *rows]) + "\n")
+    done = lungeval("analyse", path, "--out", tmp_path / "out")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(("inconclusive: ", "distinguishable: "))
+    assert "3 readers of imported labels, all images" in lines
+    assert len(lines) < 30
+    assert max(map(len, lines)) <= 120
+    found = json.loads((tmp_path / "out" / "results.json").read_text())["estimates"]
+    own = _one(found, "fool_rate", None, inference="these_readers")
+    line = next(line for line in lines if line.startswith("  Fool rate"))
+    assert f"{100 * own['value']:.1f}%" in line
+    assert line.endswith(f"{own['k']:g}/{own['n_readings']}")
+    assert [line.split()[0] for line in lines[lines.index("each reader") + 2 : -2]] == ["r0", "r1", "r2"]
+
+
+def test_the_table_prints_no_value_of_a_small_part(tmp_path: Path) -> None:
+    rows = [f"r{r},c{c},{'fake' if c % 2 else 'real'},{'fake' if c % 3 else 'real'}" for r in (1, 2) for c in range(12)]
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(["reader,case,truth,label", *rows]) + "\n")
+    lines = lungeval("analyse", path, "--out", tmp_path / "out").stdout.splitlines()
+    assert lines[0] == "not estimable: No verdict on the fakes: 12 cases, under 20."
+    sensitivity = next(line for line in lines if line.startswith("  Sensitivity"))
+    assert sensitivity.split("%")[0] == sensitivity
+    assert sensitivity.endswith("8/12; under 20 cases: no value")

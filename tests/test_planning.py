@@ -463,3 +463,32 @@ def test_a_whole_plan_agrees_with_its_closed_forms() -> None:
         assert row.se is not None
         assert row.rule == pytest.approx(row.simulated, abs=3.5 * row.se + 0.08), row
     assert page_of(plan, "six readers").count("<svg") == 3
+
+
+def test_a_contrast_is_decided_by_readers_like_these() -> None:
+    plan = make_plan(study(readers=3, cases=40, arms=2, margin=None, replicates=50, accuracies=(0.7,)), QUIET)
+    leads = {(row.question, row.inference): row.headline for row in plan.rows}
+    assert leads["contrast", "readers_like_these"] is True
+    assert leads["contrast", "these_readers"] is False
+    assert leads["superiority", "these_readers"] is True
+    assert {row.inference for row in plan.grid if row.question == "contrast" and row.readers > 1} == {
+        "readers_like_these"
+    }
+    assert "in contrasts of generators from two on" in text_of(plan)
+
+
+def test_tiny_studies_are_planned_and_a_proposal_is_said_once() -> None:
+    tiny = study(readers=3, cases=4)
+    assert tiny.sized(3, 0.25).fakes == ((2,),)
+    assert tiny.sized(3, 0.25).reals == (2,)
+    (found,) = refusals(
+        replace(tiny, margin=None, replicates=50), questions(tiny), simulator(replace(tiny, replicates=50))
+    )
+    assert len(set(found.proposals)) == len(found.proposals)
+
+
+def test_a_kappa_or_a_place_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(LungevalError, match=r"a kappa of 0.9.*give 0 to 0.82"):
+        read_study(None, {"readers": 3, "cases": 60, "kappa": 0.9})
+    with pytest.raises(LungevalError, match=r"a folder.*plan\.html"):
+        plan_study(None, out=tmp_path, progress=QUIET, readers=3, cases=60)

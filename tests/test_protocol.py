@@ -197,6 +197,9 @@ def test_generators_are_found_beside_the_protocol_its_parent_and_by_path(tmp_pat
         (MINIMAL + "amendments: {readers: 2}\n", "p.yaml:7:1: amendments: 'rule' is missing; write when readers or cases may "
          "be added; it must not depend on the answers' truth"),
         (MINIMAL + "metrics: [frechet, frechet]\n", "p.yaml:7:20: metrics[2]: 'frechet' is given twice; keep one of them"),
+        (MINIMAL + "analysis: {compare: [[g, h], [g, g]]}\n",
+         "p.yaml:7:22: analysis.compare[1]: no generator is called 'h'; known: g\n"
+         "p.yaml:7:30: analysis.compare[2]: 'g' is compared with itself; give two generators"),
         (line("condition: covid_19}]", "condition: covid_19}, {condition: covid_19, modality: xray}]"),
          "p.yaml:5:48: cells[2]: the cell xray/covid_19 is given twice, first on line 5; keep one of them"),
         (line("[{id: r1, kind: human}]", "\n  - {id: r1, kind: human}\n  - {id: r1, kind: human}"),

@@ -387,3 +387,38 @@ def test_hostile_sentences_are_text() -> None:
 
 def test_same_numbers_give_the_same_bytes() -> None:
     assert build(made.results(), made.readings()) == page()
+
+
+def test_the_family_is_declared_by_its_own_inference_not_by_the_headline() -> None:
+    results = made.results()
+    rows = [row for row in results["estimates"] if row["estimand"] == "balanced_accuracy_difference"]
+    lead = next(row for row in rows if row.get("role") == "primary")
+    pair = [
+        row for row in rows
+        if (row["scope"].get("arm"), row.get("comparator"), row.get("policy"), row["scope"].get("reader_kind"))
+        == (lead["scope"].get("arm"), lead.get("comparator"), lead.get("policy"), lead["scope"].get("reader_kind"))
+    ]  # fmt: skip
+    other = next(row for row in pair if row["inference"] not in (lead["inference"], None))
+    for key in ("role", "p_adjusted", "family"):
+        lead[key], other[key] = other.get(key), lead.get(key)
+    findings = Findings(results, made.readings())
+    (item,) = [item for item in compared.differences(findings, "human") if compared.declared(item)]
+    assert item.both.lead == other["inference"]
+    assert item.both.leading is not None
+    assert item.both.leading.p_adjusted == other["p_adjusted"]
+    assert [row.kind for row in compared.family(findings).rows].count("human") == 1
+    assert "Generators were compared on balanced accuracy" in methods.paragraph(findings, "human")
+
+
+def test_without_a_declared_family_the_section_says_so() -> None:
+    results = made.results()
+    for row in results["estimates"]:
+        if row["estimand"].endswith("_difference"):
+            row |= {"role": "exploratory", "p_adjusted": None, "family": None}
+    findings = Findings(results, made.readings())
+    assert compared.lead(findings).endswith("No comparison was declared beforehand: all are exploratory.")
+    assert compared.lead(found()) == compared.LEAD
+
+
+def test_the_triangle_of_kappas_has_a_title() -> None:
+    assert '<p class="plate-title needs-js">Cohen&#39;s kappa of each pair</p>' in page()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,10 +42,11 @@ def random_strata(seed, strata=2, readers=3, clusters=8, missing=0.2):
 
 
 def brute_force(strata):
-    """Var = sum_gh w_g w_h (U_g U_h - N_gh / M_gh), with four plain loops."""
+    """Var = -sum_gh w_g w_h N_gh / M_gh of scores centred at their stratum's mean, with four plain loops."""
     total = 0.0
     size, readers, clusters = strata.scores.shape
     means = strata.scores.sum(axis=(1, 2)) / strata.counts.sum(axis=(1, 2))
+    centred = strata.scores - means[:, None, None] * strata.counts
     for g in range(size):
         for h in range(size):
             top = bottom = 0.0
@@ -53,9 +55,9 @@ def brute_force(strata):
                     for k in range(clusters):
                         for other in range(clusters):
                             if r != s and k != other:
-                                top += strata.scores[g, r, k] * strata.scores[h, s, other]
+                                top += centred[g, r, k] * centred[h, s, other]
                                 bottom += strata.counts[g, r, k] * strata.counts[h, s, other]
-            total += strata.weights[g] * strata.weights[h] * (means[g] * means[h] - top / bottom)
+            total += strata.weights[g] * strata.weights[h] * -top / bottom
     return total
 
 
@@ -82,9 +84,10 @@ def test_variance_by_brute_force(seed, strata, readers):
 @small
 @given(st.integers(0, 10_000))
 def test_formula_of_one_stratum(seed):
-    # Var = c11 M11 + c10 M10 + c01 M01 + (c00 - 1) M00 with moments M and their shares c of (sum D)^2.
+    # Var = c11 M11 + c10 M10 + c01 M01 + (c00 - 1) M00: moments M of centred scores, their shares c of (sum D)^2.
     data = random_strata(seed, 1, 4, 10)
-    a, d = data.scores[0], data.counts[0]
+    d = data.counts[0]
+    a = data.scores[0] - data.scores[0].sum() / d.sum() * d
 
     def moments(x):
         s11, s10, s01, s00 = (x**2).sum(), (x.sum(axis=0) ** 2).sum(), (x.sum(axis=1) ** 2).sum(), x.sum() ** 2
@@ -94,6 +97,18 @@ def test_formula_of_one_stratum(seed):
     c = m / d.sum() ** 2
     expected = float((c[:3] * n[:3] / m[:3]).sum() + (c[3] - 1) * n[3] / m[3])
     assert crossed_variance(data) == pytest.approx(expected, abs=1e-12)
+
+
+@small
+@given(st.integers(0, 10_000), st.integers(1, 3), st.integers(2, 4))
+def test_a_share_and_its_complement_have_one_variance(seed, strata, readers):
+    data = random_strata(seed, strata, readers)
+    if (data.counts.sum(axis=(1, 2)) == 0).any():
+        return
+    other = strata_of(data.counts - data.scores, data.counts)
+    one, two = crossed_variance(data), crossed_variance(replace(other, weights=data.weights))
+    assert (one is None) == (two is None)
+    assert one is None or one == pytest.approx(two, abs=1e-12)
 
 
 @small

@@ -14,7 +14,7 @@ from lungeval.statistics.drawing import Design, band_for, credit, dprime_for, dr
 from lungeval.statistics.scores import FAKE, REAL, UNREAD, UNSURE
 
 RICH = Design(
-    readers=3, fakes=((6000, 4000), (5000, 5000)), reals=(6000, 5000), dprime=(1.0, -0.4), own=(0.3, 0.0, -0.3),
+    readers=3, fakes=((4000, 3000), (3000, 3000)), reals=(4000, 3000), dprime=(1.0, -0.4), own=(0.3, 0.0, -0.3),
     criterion=(0.2, -0.5), unsure_band=(0.4, 0.0, 0.8), case_sd=0.6, cell_shift=(0.3, -0.2), cell_dprime=(0.0, 0.5),
     cluster=2, cluster_sd=0.4, missing=0.2,
 )  # fmt: skip
@@ -33,9 +33,9 @@ def test_expected_shares_are_those_of_a_large_draw():
             here = np.array([own == ("xray", f"condition{cell + 1}") for own in table.cells])
             fakes = np.flatnonzero(here & (np.array(table.arms) == f"arm{arm + 1}"))
             real, _, fake = shares(table, fakes)
-            assert (fake, real) == pytest.approx(said["fake"], abs=0.025)
+            assert (fake, real) == pytest.approx(said["fake"], abs=0.03)
             real, _, fake = shares(table, np.flatnonzero(here & ~table.fake))
-            assert (real, fake) == pytest.approx(said["real"], abs=0.025)
+            assert (real, fake) == pytest.approx(said["real"], abs=0.03)
     assert (table.codes == UNREAD).mean() == pytest.approx(0.2, abs=0.01)
 
 

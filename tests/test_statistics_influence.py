@@ -14,7 +14,7 @@ from lungeval.keys import generator_of
 from lungeval.statistics.crossed import Strata, crossed_variance
 from lungeval.statistics.influence import NO_SPREAD, ONE_READER, Reads, by_cluster, combined, over_readers, rate
 
-small = settings(max_examples=30, derandomize=True, deadline=None)
+small = settings(max_examples=20, derandomize=True, deadline=None)
 binary = st.integers(2, 5).flatmap(
     lambda r: st.lists(st.lists(st.integers(0, 1), min_size=r, max_size=r), min_size=6, max_size=14)
 )
@@ -133,15 +133,18 @@ def test_reals_that_two_arms_share_cancel():
 
 
 def test_a_difference_takes_in_t_over_readers():
-    gap = combined([of([[1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 1]], 8), of([[0, 1, 0, 0], [1, 1, 1, 0], [0] * 4], 8, 4)],
-                   [1, -1])  # fmt: skip
+    # Readers who see the cases alike: t over readers (sd / sqrt(R), 2 df) is a part of its own.
+    a, b = of([[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 0]], 8), of([[0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0]], 8, 4)
+    gap = combined([a, b], [1, -1])
     peer = stats.ttest_1samp(gap.value, 0)
     found = over_readers(gap, "readers_like_these", difference=True)
-    last = found.spread.components[-1]
-    assert (last.se, last.df) == pytest.approx((stats.sem(gap.value), 2))
+    fixed, random, readers = found.spread.components
+    assert (readers.se, readers.df) == pytest.approx((stats.sem(gap.value), 2))
+    assert random.se > readers.se
+    assert random.df > 2
     assert found.spread.p(0) >= peer.pvalue - 1e-12
     assert found.spread.limits(0.95)[0] <= peer.confidence_interval().low + 1e-12
-    assert len(over_readers(gap, "readers_like_these").spread.components) == 2
+    assert over_readers(gap, "readers_like_these").spread.components == (fixed, random)
 
 
 def test_readers_all_alike_have_a_normal_part_for_others():

@@ -18,7 +18,9 @@ from lungeval.statistics.truth_reads import kappa_truth_reads, predictive_reads
 
 
 def study(seed, **more):
-    return draw(Design(readers=3, fakes=((30,),), reals=(40,), dprime=(0.9,), **more), generator_of("truth_reads", seed))
+    return draw(
+        Design(readers=3, fakes=((30,),), reals=(40,), dprime=(0.9,), **more), generator_of("truth_reads", seed)
+    )
 
 
 def overall(table):
@@ -93,7 +95,9 @@ def test_the_mean_is_the_mean_of_the_readers_own(estimand):
 
 
 def test_cells_weigh_alike():
-    table = draw(Design(readers=2, fakes=((12, 40),), reals=(20, 15), dprime=(1.0,)), generator_of("truth_reads", "cells"))
+    table = draw(
+        Design(readers=2, fakes=((12, 40),), reals=(20, 15), dprime=(1.0,)), generator_of("truth_reads", "cells")
+    )
     found = kappa_truth_reads(table, overall(table), range(2))
     cells = [np.array([cell == (("xray", f"condition{i}")) for cell in table.cells]) for i in (1, 2)]
     for reader in range(2):

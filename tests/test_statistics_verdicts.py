@@ -16,7 +16,7 @@ from lungeval.statistics.scores import FAKE, REAL, UNREAD, UNSURE
 from lungeval.statistics.sentences import NOT_EQUAL
 from lungeval.statistics.settings import Settings
 from lungeval.statistics.tables import ReadingTable
-from lungeval.statistics.verdicts import EVERYBODY, chance_rows, dprime_margin, failed, judged, verdicts
+from lungeval.statistics.verdicts import EVERYBODY, chance_rows, dprime_margin, failed, judged, verdicts, without
 
 TEN = Settings(margin=0.10)
 DISTINCT = ("p = None", "None", "nan", "inf ")
@@ -265,6 +265,20 @@ def test_who_failed_more_checks_than_the_rule_allows_is_left_out_and_both_are_to
     assert chance_rows(found)["gen", "these_readers"][0] == first.inputs["p"]
 
 
+def test_a_table_without_some_readers_keeps_what_the_others_gave():
+    data = replace(
+        checked(), rt_ms=np.arange(3.0)[:, None] * np.ones(240), repeats=((0, 5, FAKE), (2, 6, REAL)),
+        named=((1, 7, "edema"), (2, 7, "none")),
+    )  # fmt: skip
+    kept = without(data, [0])
+    assert kept.readers == ("b", "c")
+    assert np.array_equal(kept.codes, data.codes[1:])
+    assert kept.rt_ms[:, 0].tolist() == [1.0, 2.0]
+    assert (kept.rating, kept.repeats, kept.named) == (None, ((1, 6, REAL),), ((0, 7, "edema"), (1, 7, "none")))
+    assert kept.attention == ((1, "k1", False), (1, "k2", False))
+    assert kept.cases == data.cases
+
+
 def test_where_every_reader_failed_only_the_verdicts_on_all_remain():
     data = replace(checked(), attention=tuple((r, "k", False) for r in range(3)))
     found = sound(verdicts(data, replace(TEN, attention=0)))
@@ -294,7 +308,9 @@ def test_calling_everything_real_is_not_equivalence():
 def test_readers_who_cancel_one_another_out_are_not_equivalent():
     # Twelve readers, each .1 from guessing, half of them inverted: the mean is 50%, nobody stands out alone.
     hits = [18 if r % 2 else 12 for r in range(12)]
-    data = table([right(h, 30, 2 * r) for r, h in enumerate(hits)], [right(h, 30, 2 * r + 1) for r, h in enumerate(hits)])
+    data = table(
+        [right(h, 30, 2 * r) for r, h in enumerate(hits)], [right(h, 30, 2 * r + 1) for r, h in enumerate(hits)]
+    )
     row = one(sound(verdicts(data, TEN)))
     assert (row.code, row.inputs["value"], row.inputs["readers_apart"]) == ("inconclusive", 0.5, [])
     assert row.inputs["p_equivalent_half"] < 0.05
@@ -373,7 +389,7 @@ def test_labels_inverted_turn_the_direction_and_nothing_else():
 @pytest.mark.parametrize("readers", [1, 2, 5])
 @pytest.mark.parametrize("unsure", [0.0, 1.0, 3.0])
 def test_any_drawn_study_has_sound_verdicts(missing, readers, unsure):
-    for seed in range(4):
+    for seed in range(3):
         design = Design(
             readers=readers, fakes=((12, 8), (10, 0)), reals=(11, 14), dprime=(0.5 * seed, -1.0), unsure_band=(unsure,),
             missing=missing, cluster=1 + seed % 2, cell_shift=(0.4, -0.4),

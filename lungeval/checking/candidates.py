@@ -49,7 +49,7 @@ def _of_share(k: int, n: int, claim: Claim, chance: float | None) -> list[Known]
         return shares.intervals(k, n, claim.level)
     if claim.figure == "p":
         if chance is None:
-            raise UncheckableError("no chance level is given")
+            raise UncheckableError("no chance level is given (chance: 0.5)")
         return shares.p_values(k, n, chance)
     return [
         Known("share", f"{k}/{n}", k / n),
@@ -126,7 +126,7 @@ def _of_readers(rows: list[ReaderCounts], claim: Claim, chance: float | None) ->
     if claim.figure == "p":
         level = chance if chance is not None else (_CHANCE if truths else None)
         if level is None:
-            raise UncheckableError("no chance level is given")
+            raise UncheckableError("no chance level is given (chance: 0.5)")
         tests = shares.p_values(hits, size, level)
         return [
             *over.t_tests(values, level), *(replace(k, words=f"{k.words}, of all readings pooled") for k in tests)

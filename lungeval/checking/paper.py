@@ -180,6 +180,15 @@ METHODS: dict[str, tuple[str, ...]] = {
     "over": ("mean", "pooled"),
 }  # fmt: skip
 """Names of methods, by what they give."""
+_TABLE_P = ("chi_square", "chi_square_corrected", "chi_square_one_sided", "fisher", "fisher_one_sided", "likelihood")
+P_METHODS: dict[str, tuple[str, ...]] = {
+    "table": _TABLE_P,
+    "labels": tuple(name for name in METHODS["p"] if name.startswith("mcnemar")),
+}  # fmt: skip
+"""The methods of p that a kind of counts has; any other kind has those that are neither of two rows nor McNemar's."""
+_SHARE_P = tuple(
+    name for name in METHODS["p"] if name not in P_METHODS["labels"] and not name.startswith(("fisher", "likelihood"))
+)
 
 
 def load(path: Path) -> tuple[Paper, Document]:
@@ -300,8 +309,11 @@ def methods_of(claim: Claim, kind: str) -> tuple[str, ...]:
         return METHODS["interval"]
     if claim.sd is not None:
         return METHODS["sd"]
+    if claim.figure == "p":
+        own = P_METHODS.get(kind, _SHARE_P)
+        return own if kind in ("counts", *P_METHODS) else tuple(name for name in own if not name.startswith("table_"))
     over = METHODS["over"] if kind == "by_reader" and claim.reader is None else ()
-    return (*METHODS.get(claim.figure, ()), *(over if claim.figure != "p" else ()))
+    return (*METHODS.get(claim.figure, ()), *over)
 
 
 def is_share(figure: str) -> bool:

@@ -62,7 +62,8 @@ def _lines(finding: Finding) -> list[str]:
         return _wrapped(f"{head:64} {finding.recomputed} by {finding.method}", "")
     if finding.verdict == "cannot_be_checked":
         return _wrapped(f"{head:64} {finding.reason}", "")
-    said = f"{finding.recomputed} by {finding.method}" if finding.value is not None else str(finding.method)
+    whole = finding.method is not None and finding.method.startswith("no whole")
+    said = str(finding.method) if finding.value is None or whole else f"{finding.recomputed} by {finding.method}"
     lines = _wrapped(f"{head:64} {said}", "")
     if finding.would_follow:
         lines += _wrapped(f"as printed: {'; '.join(finding.would_follow)}", " " * 20)

@@ -102,7 +102,7 @@ def _remedy(study: Study, asked: Asked, simulator: Simulator) -> tuple[tuple[Pro
         _checked(study, asked, simulator, study.readers, cases),
         _checked_readers(study, asked, simulator, readers),
     ]
-    found = [proposal for proposal in proposals if proposal is not None]
+    found = list(dict.fromkeys(proposal for proposal in proposals if proposal is not None))
     if not found:
         both = _both(study, asked, simulator)
         found = [both] if both is not None else []

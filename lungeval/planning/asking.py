@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import MISSING, fields
 from itertools import combinations
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 
 from lungeval.backends.base import cells_of
 from lungeval.errors import LungevalError, did_you_mean
-from lungeval.planning.scales import case_sd_of
-from lungeval.planning.study import Study
+from lungeval.planning.scales import case_sd_of, kappa_of
+from lungeval.planning.study import MOST_CASE_SD, Study
 from lungeval.protocol import Protocol, asked
 from lungeval.protocol_files import Loaded, load_protocol
 from lungeval.records import ANY_CONDITION, REAL_ARM, ReaderKind
@@ -58,7 +59,14 @@ def read_study(protocol: Path | None, given: dict[str, Any]) -> Study:
     if "kappa" in options:
         if "case_sd" in options:
             raise LungevalError("usage", "--kappa and --case-sd say the same", remedy="give one of them")
-        options["case_sd"] = case_sd_of(options.pop("kappa"))
+        kappa = options.pop("kappa")
+        options["case_sd"] = case_sd_of(kappa)
+        if not options["case_sd"] <= MOST_CASE_SD:
+            most = kappa_of(MOST_CASE_SD)
+            raise LungevalError(
+                "usage", f"a kappa of {kappa:g} between readers in being right",
+                remedy=f"give 0 to {math.floor(100 * most) / 100:g}; published: .06 to .14",
+            )  # fmt: skip
     if "accuracy" in options:
         options["accuracies"] = _numbers(options.pop("accuracy"))
     if found.get("unsure") == 0.0 and options.get("unsure"):

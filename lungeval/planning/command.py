@@ -27,6 +27,8 @@ def plan_study(
         LungevalError: `usage` or `protocol` for what cannot be; `design`, where simulated power is under 0.2 for
             superiority at the furthest accuracy, or for equivalence; its `data` are the plan.
     """
+    if out is not None and out.is_dir():
+        raise LungevalError("usage", "a folder", where=str(out), remedy="--out is the page's file, such as plan.html")
     study = read_study(protocol, given)
     plan = make_plan(study, progress)
     if out is not None:

@@ -80,8 +80,10 @@ def questions(study: Study) -> list[Asked]:
     return found
 
 
-def headline(readers: int) -> Inference:
-    """Of whom the result will speak first."""
+def headline(readers: int, question: Question = "superiority") -> Inference:
+    """Of whom the result will speak first; a contrast of generators from two readers on of readers like these."""
+    if question == "contrast":
+        return "readers_like_these" if readers > 1 else "these_readers"
     return Settings().headline(readers)
 
 
@@ -165,7 +167,7 @@ def cases_needed(study: Study, asked: Asked, readers: int, target: float) -> Nee
     """
 
     def power(number: int) -> float:
-        return expect(study, asked, headline(readers), readers, number / study.cases).rule or 0.0
+        return expect(study, asked, headline(readers, asked.question), readers, number / study.cases).rule or 0.0
 
     tried: list[tuple[float, int]] = []
     last, number = LEAST_CASES - 1, LEAST_CASES
@@ -183,7 +185,7 @@ def readers_needed(study: Study, asked: Asked, cases: float, target: float) -> N
     """The fewest readers with this power for the headline inference, by closed form, up to 60."""
     tried: list[tuple[float, int]] = []
     for readers in range(1, MOST_READERS + 1):
-        found = expect(study, asked, headline(readers), readers, cases).rule or 0.0
+        found = expect(study, asked, headline(readers, asked.question), readers, cases).rule or 0.0
         tried.append((found, readers))
         if found >= target:
             return Needed(readers, found, readers)

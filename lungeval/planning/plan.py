@@ -217,8 +217,8 @@ def _row(study: Study, asked: Asked, inference: Inference, simulator: Simulator)
     if found.half_width is None:
         return None
     row = Row(
-        asked.question, asked.truth, inference, inference == headline(study.readers), study.readers, study.cases,
-        found.normal, found.t, found.rule, found.half_width,
+        asked.question, asked.truth, inference, inference == headline(study.readers, asked.question),
+        study.readers, study.cases, found.normal, found.t, found.rule, found.half_width,
     )  # fmt: skip
     width = simulator.shares(asked).get((inference, "half_width"))
     row = _with(row, simulator.power(asked, inference))
@@ -240,15 +240,17 @@ def _grid(
             for size in SIZES:
                 power, part = None, PART
                 if (readers, size) == (study.readers, 1.0):
-                    power = simulator.power(asked, headline(readers))
+                    power = simulator.power(asked, headline(readers, asked.question))
                 elif (readers, size) in simulated:
-                    power = simulator.power(simulator.sized(asked, readers, size), headline(readers), part=part)
+                    power = simulator.power(
+                        simulator.sized(asked, readers, size), headline(readers, asked.question), part=part
+                    )
                 yield _with(_closed(study, asked, readers, study.sized(readers, size).cases), power)
 
 
 def _closed(study: Study, asked: Asked, readers: int, cases: int) -> Row:
     """A question at another size by closed form alone, for the inference that decides there."""
-    inference = headline(readers)
+    inference = headline(readers, asked.question)
     found = expect(study, asked, inference, readers, cases / study.cases)
     return Row(
         asked.question, asked.truth, inference, True, readers, cases, found.normal, found.t, found.rule,

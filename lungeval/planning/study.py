@@ -11,6 +11,8 @@ from lungeval.records import Policy
 from lungeval.statistics.drawing import Design, band_for, truth
 from lungeval.statistics.settings import Settings
 
+MOST_CASE_SD = 5.0
+"""Beyond it cases differ more than any study has shown."""
 MIDDLE = 0.6
 """Balanced accuracy around which two arms of a contrast lie."""
 FURTHEST = 12.0
@@ -88,7 +90,7 @@ class Study:
             (self.readers > 200, f"{self.readers} readers", "plan for 200 or fewer"),
             (not self.arms, "no generator", "a study needs one arm or more (--arms)"),
             (bool(few), f"under two fakes: {', '.join(few)}", "ask for more cases (--cases or --fakes)"),
-            (sum(self.reals) < 2, f"{sum(self.reals)} reals", "ask for more reals (--reals, or --prevalence below 1)"),
+            (sum(self.reals) < 2, "under two reals", "ask for more reals (--reals, or a lower --prevalence)"),
             (self._most() > 20_000, f"{self._most()} cases of an arm", "plan for 20000 or fewer"),
             (
                 self.margin is not None and not 0 < self.margin < 0.5,
@@ -102,7 +104,10 @@ class Study:
                 f"readers differ by {100 * own:g} points in one arm alone, and by {100 * self.reader_sd:g} in all",
                 "--arm-sd is a part of --reader-sd",
             ),
-            (not 0 <= self.case_sd <= 5, f"the case SD is {self.case_sd:g}", "give 0 to 5; 0.5 is a kappa of 0.13"),
+            (
+                not 0 <= self.case_sd <= MOST_CASE_SD,
+                f"the case SD is {self.case_sd:g}", f"give 0 to {MOST_CASE_SD:g}; 0.5 is a kappa of 0.13",
+            ),
             (not 0 <= self.criterion_sd <= 3, f"the criterion SD is {self.criterion_sd:g}", "give 0 to 3"),
             (not 0 <= self.unsure <= 0.95, f"the unsure rate is {self.unsure:g}", "give a share from 0 to 0.95"),
             (self.per_patient < 1, f"{self.per_patient} cases a patient", "give 1 or more"),
@@ -148,11 +153,13 @@ class Study:
     def sized(self, readers: int, cases: float) -> Study:
         """The study with so many readers, and with its numbers of cases times a factor (2 at least of each kind)."""
 
-        def scaled(count: int) -> int:
-            return max(1, int(count * cases + 0.5)) if count else 0
+        def scaled(counts: tuple[int, ...]) -> tuple[int, ...]:
+            least = 1 if sum(map(bool, counts)) > 1 else 2
+            return tuple(max(least, int(count * cases + 0.5)) if count else 0 for count in counts)
 
-        fakes = tuple(tuple(scaled(count) for count in arm) for arm in self.fakes)
-        return replace(self, readers=readers, fakes=fakes, reals=tuple(scaled(count) for count in self.reals))
+        return replace(
+            self, readers=readers, fakes=tuple(scaled(arm) for arm in self.fakes), reals=scaled(self.reals)
+        )  # fmt: skip
 
     def at(self, accuracy: float) -> Design:
         """The design in which the mean balanced accuracy of readers is this for every arm.

@@ -117,7 +117,8 @@ def notes(plan: Plan) -> list[str]:
     decides = "readers like these" if headline(study.readers) == "readers_like_these" else "these readers"
     used = max((row.replicates or 0 for row in plan.rows), default=0)
     lines = [
-        f"* decides at {counted(study.readers, 'reader')} ({decides}); from five readers on it is readers like these",
+        f"* decides at {counted(study.readers, 'reader')} ({decides}); from five readers on it is readers like these"
+        + (", in contrasts of generators from two on" if study.pairs else ""),
         "normal, t: closed form, of equivalence for accuracy alone; whole rule: unsure left out, too, and no single "
         f"reader told apart, approximately; simulated: the verdict itself, in {used} studies, ± its Monte-Carlo error",
     ]

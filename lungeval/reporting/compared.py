@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from lungeval.records import Estimate
 from lungeval.reporting import measures, words
 from lungeval.reporting.figures import Figure
 from lungeval.reporting.findings import Findings
@@ -11,20 +14,43 @@ from lungeval.reporting.tables import Cell, Column, Row, Table
 
 EXPLORATORY = "Exploratory comparisons: p is not adjusted for how many were looked at"
 """What the folded table says while it is shut."""
+_WHAT = "Differences between generators, seen by the same readers: the first minus the second, 0 = no difference. "
 LEAD = (
-    "Differences between generators, seen by the same readers: the first minus the second, 0 = no difference. Only the "
-    "comparisons of the declared family are confirmatory; their p is adjusted for their number (Holm)."
+    f"{_WHAT}Only the comparisons of the declared family are confirmatory; their p is adjusted for their number (Holm)."
 )
+"""Under the heading, where a family was declared."""
+NONE = f"{_WHAT}No comparison was declared beforehand: all are exploratory."
+"""The same, where none was."""
+
+
+def lead(findings: Findings) -> str:
+    """What stands under the heading."""
+    every = [row for kind in findings.kinds for row in differences(findings, kind)]
+    return LEAD if any(declared(row) for row in every) else NONE
 
 
 def differences(findings: Findings, kind: str) -> list[Collected]:
-    """Every difference between two arms over all their cells, the declared family first."""
+    """Every difference between two arms over all their cells, the declared family first.
+
+    A comparison of the family leads with the inference that is tested (`primary`: readers like these from two readers
+    on), whatever the study's headline is.
+    """
     names = list(dict.fromkeys(row.estimand for row in findings.estimates if row.comparator in findings.arms))
     rows = [
-        row for row in measures.collected(findings, kind, *names)
+        _led(row) for row in measures.collected(findings, kind, *names)
         if row.row.comparator in findings.arms and row.row.scope.modality is None and row.row.scope.condition is None
     ]  # fmt: skip
     return sorted(rows, key=lambda row: not declared(row))
+
+
+def _led(row: Collected) -> Collected:
+    """A difference that leads with its primary inference, where it has one."""
+    for key, inference, _ in measures.INFERENCES:
+        found = getattr(row.both, key)
+        found = found.found if isinstance(found, words.Counted) else found
+        if isinstance(found, Estimate) and found.role == "primary":
+            return replace(row, both=replace(row.both, lead=inference))
+    return row
 
 
 def declared(row: Collected) -> bool:

@@ -123,7 +123,7 @@ def care(findings: Findings, kind: str, *, first: bool) -> list[str]:
         lines.append(f"The readers are {what}: these numbers say nothing about people.")
     if len(readers) > 1 and any(findings.headline_inference(kind, arm) == "these_readers" for arm in findings.arms):
         lines.append(
-            f"{words.spelled(len(readers))} readers: the intervals speak of these readers, not of others like them."
+            f"{words.spelled(len(readers))} readers: the headline speaks of these readers, not of others like them."
         )
     if len(readers) == 1:
         lines.append("One reader: nothing can be said about other readers.")

@@ -191,5 +191,6 @@ def triangle(findings: Findings, kind: str, name: str) -> Figure | None:
         f"Cohen's kappa of each pair of {words.counted(len(readers), 'reader')}.",
         height,
         figure,
+        caption="Cohen's kappa of each pair",
         width=160 + 95 * len(across),
     )

@@ -66,9 +66,9 @@ def score(
 def settings_of(protocol: Protocol) -> Settings:
     """The protocol's analysis as the statistics take it."""
     analysis = protocol.analysis
-    pairs = (
-        {"all": None, "none": ()}[analysis.compare] if isinstance(analysis.compare, str) else tuple(analysis.compare)
-    )
+    pairs: tuple[tuple[str, str], ...] | None = None if analysis.compare == "all" else ()
+    if not isinstance(analysis.compare, str):
+        pairs = tuple((pair[0], pair[1]) for pair in analysis.compare)
     return Settings(
         primary=analysis.primary, unsure=analysis.unsure, alpha=analysis.alpha, margin=analysis.margin, compare=pairs,
         labels=("real", "unsure", "fake") if protocol.answers.unsure else ("real", "fake"),

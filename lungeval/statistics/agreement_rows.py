@@ -12,6 +12,10 @@ from lungeval.statistics.settings import Settings
 
 LINEARISED = "linearised error with clusters of cases random, t interval"
 """The method of an interval."""
+SKEWED = ", corrected for the skewness of what cases contribute"
+"""What the method adds where the interval leans."""
+HALL = "Hall 1992 (removal of skewness)"
+"""Its source."""
 ERRORS = "Gwet 2014, ch. 5 (linearised error)"
 """Its source."""
 CARRIED = "without an interval: the excess over it has one"
@@ -48,6 +52,8 @@ def coefficient_row(
     if found.low is not None and not flat:
         method, source = start + LINEARISED, f"{source}; {ERRORS}"
         limits = {"se": found.se, "low": found.low, "high": found.high, "df": found.df, "level": settings.level}
+    if found.skewed and limits:
+        method, source = method + SKEWED, f"{source}; {HALL}"
     if found.floored and limits:
         method, source = f"{method}, widened to Wilson's limits of the observed agreement", f"{source}; {FLOOR}"
     return Estimate(

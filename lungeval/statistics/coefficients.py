@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from lungeval.statistics.agreement import FEW
 from lungeval.statistics.proportions import wilson
-from lungeval.statistics.quantiles import t_quantile
 from lungeval.statistics.scores import UNREAD, Floats
+from lungeval.statistics.skewed import skewed_limits
 from lungeval.statistics.weighted import Weights, agreement_weights
 
 Clusters = npt.ArrayLike | None
@@ -51,6 +51,8 @@ class Coefficient:
     """p_e: agreement that chance would give."""
     floored: bool = False
     """Whether the interval was widened to Wilson's limits of the observed agreement."""
+    skewed: bool = False
+    """Whether the interval is corrected for the skewness of what cases contribute."""
     reason: str | None = None
     """Why the value or the interval is undefined."""
     influence: Floats | None = field(default=None, repr=False, compare=False)
@@ -90,7 +92,8 @@ def fleiss_kappa(
 
     With r_ik labels k of case i, r_i labels in all, r*_ik = sum_l w_kl r_il, over the n' cases with r_i >= 2
     p_a = 1/n' sum_i sum_k r_ik (r*_ik - 1) / (r_i (r_i - 1)); with the n cases with a label, pi_k = 1/n sum_i r_ik/r_i
-    and p_e = sum_kl w_kl pi_k pi_l. Limits: value -+ t(clusters - 1) se inside [-1, 1], joined with the value at
+    and p_e = sum_kl w_kl pi_k pi_l. Limits: value -+ t(clusters - 1) se, corrected for the skewness
+    of what cases contribute (`skewed.skewed_limits`), inside [-1, 1], joined with the value at
     Wilson's limits of p_a where fewer than five cases are disagreed upon, or fewer than five agreed upon.
 
     Args:
@@ -242,14 +245,13 @@ def close(seen: Seen, chance: float, chance_gaps: Floats, clusters: Clusters, le
 def with_interval(
     value: float, influence: Floats, seen: Seen, observed: float, chance: float, clusters: Clusters, level: float
 ) -> Coefficient:
-    """A value's interval from the influences of the cases, t with as many degrees of freedom as clusters less one."""
+    """A value's interval from the influences of the cases: t with clusters less one degrees of freedom, set askew."""
     variance, count = spread_of(influence, seen.any, clusters)
     n = int(seen.rated.sum())
     if count < 2:
         return Coefficient(value, None, None, None, None, n, observed, chance, reason=ALONE, influence=influence)
     se, df = math.sqrt(variance) if variance > 1e-15 else None, float(count - 1)
-    half = t_quantile(level, df) * (se or 0.0)
-    low, high = value - half, value + half
+    low, high = skewed_limits(value, clustered(influence, seen.any, clusters), level) if se else (value, value)
     split = clustered(np.where(seen.rated, 1 - seen.agreed, 0.0), seen.rated, clusters)
     agreed = clustered(np.where(seen.rated, seen.agreed, 0.0), seen.rated, clusters)
     few = min(int((split > 1e-12).sum()), int((agreed > 1e-12).sum())) < FEW
@@ -259,7 +261,17 @@ def with_interval(
         low = min(low, ((floor.low or 0.0) - chance) / (1 - chance))
         high = max(high, ((1.0 if floor.high is None else floor.high) - chance) / (1 - chance))
     return Coefficient(
-        value, se, max(min(-1.0, value), low), min(1.0, high), df, n, observed, chance, floored=few, influence=influence
+        value,
+        se,
+        max(min(-1.0, value), low),
+        min(1.0, high),
+        df,
+        n,
+        observed,
+        chance,
+        floored=few,
+        skewed=se is not None,
+        influence=influence,
     )
 
 

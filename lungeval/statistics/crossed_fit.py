@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,6 +94,8 @@ def fit_crossed(data: Readings, beta: Floats, width: float | None = None) -> Cro
     Source:
         Pinheiro & Chao (2006), J Comput Graph Stat 15:58-81 (Laplace with crossed effects); Booth & Hobert (1998).
     """
+    if data.readers > data.cases:
+        return _turned(fit_crossed(_transposed(data), beta, width))
     with np.errstate(all="ignore"):
         found = _maximum(data, beta, width, (True, True))
         for held in (0, 1):
@@ -109,6 +111,20 @@ def fit_crossed(data: Readings, beta: Floats, width: float | None = None) -> Cro
     if far:
         return CrossedFit(n_readings=n, reason=far)
     return _described(found, data.design.shape[1], width is not None, n)
+
+
+def _transposed(data: Readings) -> Readings:
+    """Readers as cases and cases as readers: the same model, whose dense block is the smaller of the two."""
+    return Readings(data.labels, data.design, data.case, data.reader, data.cases, data.readers, data.link)
+
+
+def _turned(fit: CrossedFit) -> CrossedFit:
+    """The fit of a transposed study, told of the study itself."""
+    other = {NO_READER_SD: NO_CASE_SD, NO_CASE_SD: NO_READER_SD}
+    return replace(
+        fit, reader_sd=fit.case_sd, reader_sd_se=fit.case_sd_se, case_sd=fit.reader_sd, case_sd_se=fit.reader_sd_se,
+        notes=tuple(sorted((other.get(note, note) for note in fit.notes), reverse=True)),
+    )  # fmt: skip
 
 
 def _far(found: _Found, data: Readings, banded: bool) -> str | None:

@@ -40,7 +40,7 @@ def krippendorff_alpha(
         measure: The level of measurement, or a matrix d, categories x categories, symmetric, >= 0, diagonal 0.
         values: v, a number for each category; 0, 1, 2, ... where none are given, from 1 for `ratio`.
         clusters: The cluster of each case; None = each its own.
-        level: Level of the interval, value -+ t(clusters - 1) se, widened as in `coefficients.fleiss_kappa`.
+        level: Level of the interval, as in `coefficients.fleiss_kappa`.
 
     Returns:
         No case with two labels, or one category throughout: value None with a reason. Cases with one label or none

@@ -187,8 +187,14 @@ def evidence(table: ReadingTable, part: Part, settings: Settings, inference: Inf
             lacking.append(f"with unsure left out: {excluded.reason}")
     spread, why = _dprime(table, part, inference)
     lacking += [f"d′: {why}"] if why else []
+    readers, unjudged = _each(table, half[0])
+    lacking += (
+        [f"{', '.join(unjudged)} cannot be judged alone: the cases of one side are of a single patient"]
+        if unjudged
+        else []
+    )
     return replace(
-        empty, half=mean, excluded=excluded, dprime=spread, readers=_each(table, half[0]),
+        empty, half=mean, excluded=excluded, dprime=spread, readers=readers,
         distance=_distance(table, part), lacking=tuple(lacking),
     )  # fmt: skip
 
@@ -221,18 +227,20 @@ def _dprime(table: ReadingTable, part: Part, inference: Inference) -> tuple[Spre
     return found.spread, "" if found.spread is not None else found.reason or "no interval"
 
 
-def _each(table: ReadingTable, strata: Strata) -> tuple[tuple[str, float], ...]:
-    """Each reader's p-value against chance, adjusted over the readers; those who lack a side are left out."""
-    names, ps = [], []
+def _each(table: ReadingTable, strata: Strata) -> tuple[tuple[tuple[str, float], ...], list[str]]:
+    """Each reader's p-value against chance, adjusted over the readers who read all sides; and who has none."""
+    names, ps, unjudged = [], [], []
     for r, name in enumerate(table.readers):
         own = strata.of_reader(r)
         if not (own.counts.sum(axis=(1, 2)) > 0).all():
             continue
         found = spread_these(own)
-        if found.spread is not None:
-            names.append(name)
-            ps.append(found.spread.p(CHANCE))
-    return tuple(zip(names, holm(ps), strict=True))
+        if found.spread is None:
+            unjudged.append(name)
+            continue
+        names.append(name)
+        ps.append(found.spread.p(CHANCE))
+    return tuple(zip(names, holm(ps), strict=True)), unjudged
 
 
 def _distance(table: ReadingTable, part: Part) -> Distance | None:

@@ -21,7 +21,7 @@ def generators_section(findings: Findings, tables: Mapping[str, Table]) -> Secti
         more = parts.folded(tables, "generators-exploratory", kind, compared.EXPLORATORY)
         return [*drawn, *table, *more]
 
-    return Section("generators", "Generators compared", parts.blocks(findings, items), compared.LEAD)
+    return Section("generators", "Generators compared", parts.blocks(findings, items), compared.lead(findings))
 
 
 def detection_section(findings: Findings, tables: Mapping[str, Table]) -> Section:
@@ -43,7 +43,7 @@ def agreement_section(findings: Findings, tables: Mapping[str, Table]) -> Sectio
         made += parts.folded(tables, "agreement-arms", kind, "Each generator")
         figure = heatmaps.triangle(findings, kind, f"figure-agreement-{kind}")
         found = parts.table(tables, "agreement", kind)
-        made += [Item("figure", figure, found[0].body)] if figure is not None and found else found
+        made += [Item("figures", [figure], found[0].body)] if figure is not None and found else found
         return made + parts.table(tables, "intra-reader", kind)
 
     aid = (

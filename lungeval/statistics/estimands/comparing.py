@@ -56,7 +56,7 @@ _DIFFERENCES = (
         "fool_rate", "fool rate", "The fool rate", "fool rate of A - fool rate of B", SHOWN,
         "Above 0: A's fakes pass for real more often than B's, so A is the more convincing generator.",
         "25 of 149 readings of A's fakes say real (16.8%) and 38 of 137 of B's (27.7%); were every reader alike, the "
-        "difference would be -10.9 points.",
+        "difference would be -11.0 points.",
         "Readers have equal weights, so where readers read unequal numbers it is not the difference of the two pooled "
         "shares.",
     ),
