@@ -134,8 +134,12 @@ def export(
             run, form, out, columns=columns_of(columns), mapping=words_of(words), progress=progress
         )  # fmt: skip
         return written, "\n".join([written["place"], *(f"  {name}" for name in written["files"])])
+    from lungeval.errors import LungevalError
     from lungeval.runs import Run
 
+    if run.is_file():
+        remedy = "a label table has --as tidy, imrmc or rjafroc"
+        raise LungevalError("usage", f"--as {form} takes a run folder", where=str(run), remedy=remedy)
     study = Run(run)
     if form == "host-bundle":
         from lungeval.bundling import host_bundle

@@ -23,7 +23,16 @@ from lungeval.planning.command import plan_study
 from lungeval.planning.expected import Components, accuracy, contrast, precision, shown_equal, told_apart
 from lungeval.planning.forecast import Needed, ask, cases_needed, expect, questions, readers_needed
 from lungeval.planning.page import page_of
-from lungeval.planning.plan import Plan, Row, make_plan, scales, workload
+from lungeval.planning.plan import (
+    Plan,
+    Row,
+    _simulated_sizes,
+    case_factors,
+    make_plan,
+    reader_numbers,
+    scales,
+    workload,
+)
 from lungeval.planning.scales import case_points, case_sd_of, dprime_sd_of, kappa_of, points_of
 from lungeval.planning.simulating import Simulator
 from lungeval.planning.study import Study
@@ -492,3 +501,13 @@ def test_a_kappa_or_a_place_that_cannot_be(tmp_path: Path) -> None:
         read_study(None, {"readers": 3, "cases": 60, "kappa": 0.9})
     with pytest.raises(LungevalError, match=r"a folder.*plan\.html"):
         plan_study(None, out=tmp_path, progress=QUIET, readers=3, cases=60)
+
+
+def test_sizes_that_are_compared_stay_within_what_can_be_planned() -> None:
+    large = study(readers=120, cases=12_000)
+    assert reader_numbers(large) == [60, 120, 200]
+    assert case_factors(large) == [0.5, 1.0]
+    assert case_factors(study()) == [0.5, 1.0, 2.0, 4.0]
+    assert (200, 1.0) in _simulated_sizes(large)
+    for readers in reader_numbers(large):
+        assert [large.sized(readers, size).most for size in case_factors(large)] == [6_000, 12_000]

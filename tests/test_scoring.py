@@ -8,9 +8,10 @@ import pytest
 from studies import lungeval, write_protocol
 
 from lungeval.errors import LungevalError
+from lungeval.protocol import Protocol
 from lungeval.records import Case, Reading
 from lungeval.runs import Run
-from lungeval.scoring import join
+from lungeval.scoring import join, settings_of
 from lungeval.verifying import content
 
 
@@ -38,6 +39,20 @@ def test_join_by_hand() -> None:
     with pytest.raises(LungevalError, match="which the key does not know") as fault:
         join([_reading("z", 1)], key)
     assert fault.value.exit == 5
+
+
+@pytest.mark.parametrize(
+    ("compare", "pairs"), [("all", None), ("none", ()), ([["a", "b"], ["b", "c"]], (("a", "b"), ("b", "c")))]
+)
+def test_the_analysis_of_a_protocol_as_the_statistics_take_it(compare: object, pairs: object) -> None:
+    protocol = Protocol.model_validate({
+        "version": 1, "name": "x", "seed": 7, "generators": ["a"], "cells": [{"modality": "xray", "condition": "y"}],
+        "readers": [{"id": "r1", "kind": "human"}], "answers": {"unsure": False},
+        "analysis": {"compare": compare, "attention": 2, "margin": 0.1, "margin_reason": "why"},
+    })  # fmt: skip
+    found = settings_of(protocol)
+    assert (found.compare, found.attention, found.margin, found.seed) == (pairs, 2, 0.1, 7)
+    assert found.labels == ("real", "fake")
 
 
 @pytest.fixture(scope="module")

@@ -595,8 +595,8 @@ def test_roles(readers, headline):
             assert (row.role == "exploratory") == (row.scope.condition is not None)
 
 
-@pytest.mark.parametrize(("arms", "primary"), [(("g1",), {None, "g1"}), (("",), {None}), (("g1", "g2"), {"g1", "g2"})])
-def test_only_a_study_of_one_arm_has_an_overall_primary(arms, primary):
+@pytest.mark.parametrize(("arms", "primary"), [(("g1",), {"g1"}), (("",), {None}), (("g1", "g2"), {"g1", "g2"})])
+def test_only_a_study_without_named_arms_has_an_overall_primary(arms, primary):
     found = analyse(study(arms=arms), Settings())
     assert {row.scope.arm for row in found if row.role == "primary" and row.comparator is None} == primary
 

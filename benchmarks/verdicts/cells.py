@@ -95,6 +95,8 @@ def nulls() -> list[Cell]:
         Cell("null, patients of 5 (SD 1), 3 x 60+60", one(60, readers=3, cluster=5, cluster_sd=1.0), BOTH, (0,)),
         Cell("null, patients of 10 (SD 1), 6 x 60+60",
              one(60, readers=6, cluster=10, cluster_sd=1.0, reader_sd=0.3), LIKE, (0,)),
+        Cell("null, 3 patients of 20 a side, 5 readers", one(60, cluster=20, cluster_sd=0.5), BOTH, (0,)),
+        Cell("null, 5 patients of 12 a side, 3 readers", one(60, readers=3, cluster=12, cluster_sd=0.5), BOTH, (0,)),
         Cell("null, 40% missing, 5 x 60+60", one(60, missing=0.4, reader_sd=0.3), LIKE, (0,), (), True),
         Cell("null, 70% missing, 3 x 30+30", one(30, readers=3, missing=0.7), BOTH, (0,)),
         Cell("null, refusals change the mix, 4 x (40, 5) + (20, 25)",

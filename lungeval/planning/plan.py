@@ -20,7 +20,7 @@ from lungeval.planning.forecast import (
 )
 from lungeval.planning.scales import case_points, kappa_of, points_of
 from lungeval.planning.simulating import Simulator
-from lungeval.planning.study import Study
+from lungeval.planning.study import MOST_CASES, MOST_READERS, Study
 from lungeval.planning.trials import Share
 from lungeval.progress import Progress
 from lungeval.records import Inference
@@ -200,15 +200,24 @@ def _leading(study: Study, asked: list[Asked]) -> list[Asked]:
 
 
 def reader_numbers(study: Study) -> list[int]:
-    """The numbers of readers that are compared: half, the study's, twice and four times."""
-    return sorted({max(1, study.readers // 2), study.readers, 2 * study.readers, 4 * study.readers})
+    """The numbers of readers that are compared: half, the study's, twice and four times, 200 at most."""
+    several = {max(1, study.readers // 2), study.readers, 2 * study.readers, 4 * study.readers}
+    return sorted({min(MOST_READERS, number) for number in several})
+
+
+def case_factors(study: Study) -> list[float]:
+    """The factors on the study's cases that are compared, up to 20,000 cases."""
+    return [size for size in SIZES if size <= 1 or size * study.most <= MOST_CASES]
 
 
 def _simulated_sizes(study: Study) -> list[tuple[int, float]]:
     """The other sizes that are simulated, too: half and twice the cases, half and twice the readers."""
     half = max(1, study.readers // 2)
     others = [(half, 1.0)] if half < study.readers else []
-    return [(study.readers, 0.5), (study.readers, 2.0), *others, (2 * study.readers, 1.0)]
+    double = min(MOST_READERS, 2 * study.readers)
+    more = [(double, 1.0)] if double > study.readers else []
+    wide = [(study.readers, 2.0)] if 2.0 in case_factors(study) else []
+    return [(study.readers, 0.5), *wide, *others, *more]
 
 
 def _row(study: Study, asked: Asked, inference: Inference, simulator: Simulator) -> Row | None:
@@ -237,7 +246,7 @@ def _grid(
 ) -> Iterable[Row]:  # fmt: skip
     for asked in shown:
         for readers in reader_numbers(study):
-            for size in SIZES:
+            for size in case_factors(study):
                 power, part = None, PART
                 if (readers, size) == (study.readers, 1.0):
                     power = simulator.power(asked, headline(readers, asked.question))

@@ -11,6 +11,8 @@ from lungeval.records import Policy
 from lungeval.statistics.drawing import Design, band_for, truth
 from lungeval.statistics.settings import Settings
 
+MOST_READERS, MOST_CASES = 200, 20_000
+"""The largest panel, and the most cases of an arm, that are planned for."""
 MOST_CASE_SD = 5.0
 """Beyond it cases differ more than any study has shown."""
 MIDDLE = 0.6
@@ -87,11 +89,11 @@ class Study:
         low, high = MIDDLE - self.difference / 2, MIDDLE + self.difference / 2
         return [
             (self.readers < 1, f"{self.readers} readers", "a study needs one reader or more (--readers)"),
-            (self.readers > 200, f"{self.readers} readers", "plan for 200 or fewer"),
+            (self.readers > MOST_READERS, f"{self.readers} readers", f"plan for {MOST_READERS} or fewer"),
             (not self.arms, "no generator", "a study needs one arm or more (--arms)"),
             (bool(few), f"under two fakes: {', '.join(few)}", "ask for more cases (--cases or --fakes)"),
             (sum(self.reals) < 2, "under two reals", "ask for more reals (--reals, or a lower --prevalence)"),
-            (self._most() > 20_000, f"{self._most()} cases of an arm", "plan for 20000 or fewer"),
+            (self.most > MOST_CASES, f"{self.most} cases of an arm", f"plan for {MOST_CASES} or fewer"),
             (
                 self.margin is not None and not 0 < self.margin < 0.5,
                 f"the margin is {self.margin}: equivalence to guessing lies between 0 and 0.5",
@@ -124,7 +126,9 @@ class Study:
             (not 50 <= self.replicates <= 100_000, f"{self.replicates} replicates", "give 50 to 100000"),
         ]  # fmt: skip
 
-    def _most(self) -> int:
+    @property
+    def most(self) -> int:
+        """Cases of the arm that has the most."""
         return max((self.cases_of(arm) for arm in range(len(self.arms))), default=0)
 
     def cases_of(self, arm: int) -> int:

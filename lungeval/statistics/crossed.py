@@ -159,8 +159,9 @@ def spread_these(strata: Strata) -> Crossed:
     Var = sum_k (sum_g w_g sqrt(n_g / (n_g - 1)) e[g, k])^2, and t has Welch's degrees of freedom
     (sum_g v_g)^2 / sum_g v_g^2 / (n_g - 1), v_g = sum_k (w_g sqrt(n_g / (n_g - 1)) e[g, k])^2, at least 1 and at most
     clusters less strata. A stratum in which every cluster has the same mean adds Wilson's half-width at n_g instead, in
-    quadrature; where fewer than 5 hits or 5 misses are expected at the effective number of clusters, the interval also
-    takes in Wilson's.
+    quadrature; where fewer than 5 hits or 5 misses are expected among the cases (their effective number, each cluster
+    with as many as its most thorough reader read), the interval also takes in Wilson's at the effective number of
+    clusters.
 
     Returns:
         The mean, without a spread where some stratum has a single cluster.
@@ -192,7 +193,8 @@ def spread_these(strata: Strata) -> Crossed:
     parts: list[Component] = [Joined(value, se, df, still) if still else Student(value, se, df)]
     effective = 1 / math.fsum(((strata.weights[:, None] * seen / totals[:, None]).sum(axis=0) ** 2).tolist())
     method, source = "cluster-based t", CLUSTERED
-    if min(value, 1 - value) * effective < FEW - 1e-9:
+    cases = 1 / math.fsum((strata.weights**2 / strata.counts.max(axis=1).sum(axis=1)).tolist())
+    if min(value, 1 - value) * cases < FEW - 1e-9:
         parts.append(Score(value, effective))
         method += f", widened to Wilson's at {effective:.4g} cases"
         source += "; " + FLOOR
@@ -240,7 +242,10 @@ def spread_like(strata: Strata) -> Crossed:
     spread = Spread(fixed.value, (*fixed.spread.components, random), 0.0, 1.0)
     if t_quantile(USUAL, df) * random.se > t_quantile(USUAL, fixed.df) * (fixed.se or 0.0):
         se: float | None = random.se
-        method, source = "crossed U-statistic, t with Satterthwaite degrees of freedom", CROSSED
+        method, source = (
+            "crossed U-statistic (Obuchowski-Rockette where complete), t with Hillis degrees of freedom",
+            CROSSED,
+        )
         if spread.limits(USUAL) != Spread(fixed.value, (random,), 0.0, 1.0).limits(USUAL):
             method += "; joined with: " + fixed.method
             source += f"; {fixed.source}; {WIDER}"

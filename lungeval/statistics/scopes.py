@@ -49,7 +49,7 @@ class Part:
     left_out: tuple[str, ...] = ()
     """Names of the study's cells that have no fakes and so are no part of an overall figure."""
     leading: bool = False
-    """Whether it may hold the primary estimate: an arm over all its cells, or a study of one arm or of none named."""
+    """Whether it may hold the primary estimate: a named arm over all its cells, or a study whose arms have no name."""
 
     @property
     def single(self) -> bool:
@@ -103,7 +103,7 @@ def parts_of(table: ReadingTable) -> list[Part]:
         if arm is None and only is None and any(len(cell.fakes) for cell in cells):
             left_out = tuple(cell.name for cell in cells if not len(cell.fakes))
             cells = tuple(cell for cell in cells if len(cell.fakes))
-        leading = only is None and (arm is not None or len(arms) <= 1)
+        leading = only is None and (arm is not None or not any(arms))
         return Part(arm, only[0] if only else None, only[1] if only else None, cells, unmatched, left_out, leading)
 
     arms = _arms(table)

@@ -54,7 +54,7 @@ def sentence(code: str, direction: str | None, inference: Inference, arm: str | 
 def _who(inference: Inference, readers: int) -> str:
     if readers == 1:
         return "this reader"
-    return f"these {readers} readers" if inference == "these_readers" else f"readers like these {readers}"
+    return f"these {readers} readers" if inference == "these_readers" else f"readers like these ({readers} took part)"
 
 
 def _apart(who: str, images: str, direction: str | None, inputs: Mapping[str, Any]) -> str:
@@ -92,12 +92,12 @@ def _inconclusive(who: str, images: str, direction: str | None, inputs: Mapping[
     held = inputs.get("held") or {}
     failing = {
         "equivalent": _outside(inputs),
-        "dprime": "d′ may lie outside its margin" if "dprime" in inputs else "d′ could not be computed",
+        "dprime": "d′ may lie outside its margin" if "dprime" in inputs else "",
         "no_reader_apart": "a single reader told them apart" if len(inputs.get("readers_apart", ())) == 1
         else "single readers told them apart",
     }  # fmt: skip
     why = "; ".join(
-        [text for name, text in failing.items() if not held.get(name, True)] + list(inputs.get("lacking", ()))
+        [text for name, text in failing.items() if text and not held.get(name, True)] + list(inputs.get("lacking", ()))
     )
     return f"{said} Equivalence within {_points(inputs)} was not shown: {why}."
 
@@ -111,10 +111,14 @@ def _outside(inputs: Mapping[str, Any]) -> str:
             if inputs.get("unsure_offered", True)
             else {}
         ),
-        "p_distance": "single readers may be further from guessing than that, in either direction",
+        "p_distance": "single readers may lie outside, on either side",
     }
-    open_ = [text for name, text in named.items() if inputs.get(name, 1.0) >= inputs["alpha"]]
-    return "; ".join(open_) or "not after Holm's adjustment over the generators"
+    if int(inputs.get("n_readers") or 0) == 1:
+        del named["p_distance"]
+    open_ = [text for name, text in named.items() if name in inputs and inputs[name] >= inputs["alpha"]]
+    if open_ or inputs.get("lacking"):
+        return "; ".join(open_)
+    return "not after Holm's adjustment over the generators"
 
 
 def _over(inputs: Mapping[str, Any]) -> str:

@@ -215,11 +215,17 @@ def _crossed(strata: Strata, inference: Inference) -> Crossed:
 
 
 def _dprime(table: ReadingTable, part: Part, inference: Inference) -> tuple[Spread | None, str]:
-    """The spread of the mean d', over the readers who have one."""
+    """The spread of the mean d' of the readers who read all sides; none where one of them never decided on a side."""
     codes = table.codes
-    decided = (codes == REAL) | (codes == FAKE)
     sides = [group for cell in part.cells for group in (cell.fakes, cell.reals)]
-    rows = [r for r in range(len(codes)) if all(decided[r, group].any() for group in sides)]
+    decided = (codes == REAL) | (codes == FAKE)
+    read, rows = (
+        [r for r in range(len(codes)) if all(has[r, group].any() for group in sides)]
+        for has in (codes != UNREAD, decided)
+    )
+    never = [table.readers[r] for r in read if r not in rows]
+    if never:
+        return None, f"not defined for {', '.join(never)}, who never decided on the fakes or the reals of some cell"
     reads = dprime_reads(table, part, rows) if rows else "no reader decided on a fake and a real in every cell"
     if isinstance(reads, str):
         return None, reads
@@ -283,7 +289,7 @@ def _decide(
     inputs: dict[str, Any] = {
         "chance": CHANCE, "alpha": alpha, "margin": margin, "n_readers": item.n_readers, "n_cases": item.n_cases,
         "arms": arms, "excluded_readers": list(left_out), "effect": settings.effect or None,
-        "unsure_offered": "unsure" in settings.labels,
+        "unsure_offered": "unsure" in settings.labels, "unmatched": item.part.unmatched or None,
     }  # fmt: skip
     code: Code = "not_estimable"
     direction: str | None = None
@@ -345,13 +351,17 @@ def _equivalence(
 
 
 def chance_rows(found: Sequence[Verdict]) -> dict[tuple[str | None, Inference], tuple[float, float, str]]:
-    """p, adjusted p and family of balanced accuracy (unsure half) of each arm, for the estimates' rows."""
+    """p, adjusted p and family of balanced accuracy (unsure half) of each arm, for the estimates' rows.
+
+    Estimates speak of all readers: where an attention rule leaves some out, the p-values are those of all.
+    """
+    every = [row for row in found if row.scope.subset == EVERYBODY] or found
     return {
         (row.scope.arm, row.inference): (
             row.inputs["p"], row.inputs["p_adjusted"],
             f"{FAMILY}; {OVER_READERS}" if OVER_READERS in row.inputs["method"] else FAMILY,
         )
-        for row in found if "p" in row.inputs and row.scope.subset != EVERYBODY
+        for row in every if "p" in row.inputs
     }  # fmt: skip
 
 
