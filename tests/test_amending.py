@@ -114,6 +114,7 @@ def test_what_the_rule_allows_stays_confirmatory(study: Path, changes: dict[str,
     assert found["foreseen"] is foreseen
 
 
+@pytest.mark.slow
 def test_without_a_rule_an_addition_after_the_first_answer_is_exploratory(tmp_path: Path) -> None:
     path = write_protocol(tmp_path, readers=READERS)
     assert lungeval("run", path, "--no-serve").returncode == 4
@@ -178,6 +179,7 @@ def test_an_addition_that_cannot_be_made_is_undone(study: Path, monkeypatch: pyt
     assert lungeval("run", study / "protocols" / "small.yaml", "--no-serve").returncode == 4
 
 
+@pytest.mark.slow
 def test_an_amended_copy_of_the_protocol_is_gone_on_with_and_the_first_one_refused(study: Path) -> None:
     """Stage commands find the copy; the protocol as it was neither drops the new reader nor begins another run."""
     run = run_of(study)

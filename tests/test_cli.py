@@ -85,6 +85,7 @@ def test_a_stage_out_of_order_names_the_one_that_is_missing(tmp_path: Path) -> N
     assert "the stage `generate` is not finished" in json.loads(done.stdout)["errors"][0]["what"]
 
 
+@pytest.mark.slow
 def test_run_again_does_nothing_again_and_new_begins_another(tmp_path: Path) -> None:
     protocol = write_protocol(tmp_path)
     first = lungeval("run", protocol)

@@ -281,6 +281,7 @@ def test_two_thousand_beside_two_thousand_take_seconds(reports: Path) -> None:
     assert all(row.near and row.reader == "r2" for row in found)
 
 
+@pytest.mark.slow
 def test_a_reader_who_met_the_cases_after_the_blinding_is_seen_when_reading_begins(tmp_path: Path) -> None:
     """Two studies of the same films are blinded; h1 reads the first; the second notes it before its first answer."""
     readers = [{"id": "h1", "kind": "human", "person": "p7"}, {"id": "s1", "kind": "simulated"}]

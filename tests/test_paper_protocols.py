@@ -204,6 +204,7 @@ def _cells(name: str) -> dict[tuple[str, str, str], int]:
     return fakes if name == LITERAL else fakes | reals
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_with_every_arm_there_it_runs_whole(
     tmp_path: Path, lungs: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -26,7 +26,7 @@ from lungeval.statistics.shares import Share
 from lungeval.statistics.tables import tabulate
 from lungeval.statistics.truth import WITH_TRUTH
 
-few = settings(max_examples=6, derandomize=True, deadline=None)
+few = settings(max_examples=4, derandomize=True, deadline=None)
 small = settings(max_examples=25, derandomize=True, deadline=None)
 WORD = {"r": "real", "u": "unsure", "f": "fake", "-": None}
 

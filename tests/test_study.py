@@ -115,6 +115,7 @@ def _check_by_hand(run: Path) -> None:
             assert kept["value"] == pytest.approx(said / 30)
 
 
+@pytest.mark.slow
 def test_real_films_with_simulated_readers(tmp_path: Path, lungs: Path) -> None:
     readers = [{"id": "s1", "kind": "simulated", "dprime": 2.0}, {"id": "s2", "kind": "simulated"}]
     path = tmp_path / "protocols" / "ladder.yaml"

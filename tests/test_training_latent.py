@@ -155,7 +155,8 @@ def straight(base: Path, films: Path, tmp_path_factory: pytest.TempPathFactory) 
     return get
 
 
-@pytest.mark.parametrize("kind", ["full", pytest.param("lora", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["full", "lora"])
 def test_a_killed_training_ends_in_the_same_weights_bit_for_bit(
     kind: str, straight: Callable[[str], Path], base: Path, films: Path, tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 """CPU time of the statistics beside pandas, statsmodels and scikit-learn doing the same.
 
-`python benchmarks/statistics.py`: 10 readers x 1,000 cases (half of them fakes, 10% unsure), 2,000 bootstrap
+`python benchmarks/statistics_speed.py`: 10 readers x 1,000 cases (half of them fakes, 10% unsure), 2,000 bootstrap
 replicates. Times are CPU seconds of this process (`time.process_time`) on one thread, the best of three, imports left
 out. What would take a peer minutes is run on fewer replicates and multiplied: such times have a ~ before them and say
 how many were run. `--quick` runs a tenth of everything.
