@@ -41,8 +41,11 @@ def test_by_hand():
     like = over_readers(reads, "readers_like_these")
     random = like.spread.components[1]
     assert (random.se**2, random.df) == pytest.approx((11 / 192, (11 / 3) ** 2))
-    assert like.df == 3.0  # the cluster-based t is the wider one
-    assert like.spread.limits(0.95) == pytest.approx(these.spread.limits(0.95))
+    assert like.df == 3.0  # the cluster-based t is the wider of these two
+    # of two readers half of t over readers joins: 12.7062 / 2 x sqrt(1/64) = 0.794
+    half = stats.t.isf(0.025, 1) / 2 * math.sqrt(1 / 64)
+    assert like.spread.limits(0.95) == pytest.approx((3 / 8 - half, 3 / 8 + half))
+    assert like.method.endswith("at least half of t over readers, of whom there are two")
 
 
 def test_readers_who_differ_by_hand():

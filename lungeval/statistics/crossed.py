@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lungeval.statistics.estimands import CLUSTERED, CROSSED, FLOOR, MOVER, WIDER
-from lungeval.statistics.evidence import TINY, Component, Joined, Score, Spread, Student
+from lungeval.statistics.evidence import PAIR, PAIRED, TINY, Component, Joined, Score, Spread, Student
 from lungeval.statistics.quantiles import t_quantile
 from lungeval.statistics.scores import Floats
 
@@ -213,7 +213,8 @@ def spread_like(strata: Strata) -> Crossed:
     The wider of the interval for these readers and mean -+ t sqrt(Var), where Var is the crossed variance, at least
     s^2/R (s^2 = variance of the R readers' own means; so the covariance through shared cases counts as 0 where it is
     estimated below 0), and t has Var^2 / ((s^2/R)^2 / (R - 1)) degrees of freedom (normal where s^2 = 0). For complete
-    readings of one stratum this is Obuchowski & Rockette's with Hillis' degrees of freedom.
+    readings of one stratum this is Obuchowski & Rockette's with Hillis' degrees of freedom. Of two readers half of t
+    over readers joins (evidence.PAIR).
 
     Returns:
         The mean, without a spread for one reader, where some stratum has a single cluster, or where fewer than two
@@ -239,7 +240,10 @@ def spread_like(strata: Strata) -> Crossed:
     variance = variance if variance > TINY else 0.0
     df = variance**2 / (between**2 / (len(own) - 1)) if between else None
     random = Student(fixed.value, math.sqrt(variance), df)
-    spread = Spread(fixed.value, (*fixed.spread.components, random), 0.0, 1.0)
+    parts = [*fixed.spread.components, random]
+    if len(own) == 2 and between:
+        parts.append(Student(fixed.value, PAIR * math.sqrt(between), 1.0))
+    spread = Spread(fixed.value, tuple(parts), 0.0, 1.0)
     if t_quantile(USUAL, df) * random.se > t_quantile(USUAL, fixed.df) * (fixed.se or 0.0):
         se: float | None = random.se
         method, source = (
@@ -252,6 +256,8 @@ def spread_like(strata: Strata) -> Crossed:
     else:
         se, df, method = fixed.se, fixed.df, fixed.method + " (wider than the crossed interval)"
         source = f"{fixed.source}; {CROSSED}; {WIDER}"
+    if len(own) == 2 and between:
+        method += f"; {PAIRED}"
     effect = _design_effect(strata, stratum_means(strata), se**2) if se else None
     return Crossed(fixed.value, spread, se, df, effect, method, source)
 

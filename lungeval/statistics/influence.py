@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lungeval.records import Inference
-from lungeval.statistics.evidence import TINY, Component, Spread, Student
+from lungeval.statistics.evidence import PAIR, PAIRED, TINY, Component, Spread, Student
 from lungeval.statistics.scores import Floats
 
 ONE_READER = "one reader: nothing can be said of readers like this one"
@@ -160,7 +160,7 @@ def over_readers(
     Var = (MS(R) + R max(Cov2, 0)) / R and df = (MS(R) + R max(Cov2, 0))^2 / (MS(R)^2 / (R - 1)); the interval is the
     wider of this and the first. For a difference MS(R) is twice MS(TR) and Cov2 twice Cov2 - Cov3 of Obuchowski and
     Rockette; t over readers (sd / sqrt(R), R - 1 degrees of freedom) joins, since theirs rejects 10 to 12% at two
-    readers.
+    readers. Of two readers half of it joins elsewhere, too (evidence.PAIR).
 
     Args:
         reads: The readers' values; one reader has no interval for readers like these.
@@ -192,8 +192,10 @@ def over_readers(
     if both > TINY:
         df = both**2 / (between**2 / (count - 1)) if between else None
         parts.append(Student(value, math.sqrt(both / count), df))
-    if difference and between:
+    if between and difference:
         parts.append(Student(value, math.sqrt(between / count), float(count - 1)))
     widest = max((part for part in parts if isinstance(part, Student)), key=lambda part: part.limits(0.95)[1])
-    method = LIKE_DIFFERENCE if difference else LIKE
+    if between and count == 2:
+        parts.append(Student(value, PAIR * math.sqrt(between / count), 1.0))
+    method = LIKE_DIFFERENCE if difference else f"{LIKE}; {PAIRED}" if count == 2 and between else LIKE
     return Crossed(value, Spread(value, tuple(parts), least, most), widest.se, widest.df, method)
