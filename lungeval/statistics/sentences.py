@@ -11,9 +11,9 @@ RULE = (
     "distinguishable: the Holm-adjusted (over arms) two-sided p of balanced accuracy (unsure half) against chance is "
     "under alpha. equivalent: the Holm-adjusted two one-sided tests hold inside chance ± margin with unsure half and "
     "with unsure left out, as does the test that the readers' root mean square distance from chance is inside the "
-    "margin; the interval of the mean d′ at level 1 - 2 alpha lies inside ±2Φ⁻¹(½ + margin); and no single reader is "
-    "distinguishable (Holm over readers). both: distinguishable within the margin. neither: "
-    "inconclusive. Fake-only, unsure as wrong, or under 20 cases: not estimable"
+    "margin and the two one-sided tests of the mean d′ inside ±2Φ⁻¹(½ + margin), so that its interval at level "
+    "1 - 2 alpha lies inside; and no single reader is distinguishable (Holm over readers). both: distinguishable "
+    "within the margin. neither: inconclusive. Fake-only, unsure as wrong, or under 20 cases: not estimable"
 )
 """The rule, as every verdict carries it."""
 NOT_EQUAL = "That is no evidence that they cannot."
@@ -116,7 +116,7 @@ def _outside(inputs: Mapping[str, Any]) -> str:
     if int(inputs.get("n_readers") or 0) == 1:
         del named["p_distance"]
     open_ = [text for name, text in named.items() if name in inputs and inputs[name] >= inputs["alpha"]]
-    if open_ or inputs.get("lacking"):
+    if open_ or inputs.get("lacking") or inputs.get("p_dprime", 0.0) >= inputs["alpha"]:
         return "; ".join(open_)
     return "not after Holm's adjustment over the generators"
 

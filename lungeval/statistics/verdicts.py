@@ -3,9 +3,9 @@
 Distinguishable: the two-sided p-value of balanced accuracy (unsure half) against chance, Holm-adjusted over the arms,
 is under alpha. Equivalent: two one-sided tests inside chance +- margin hold under unsure half and under unsure
 excluded, and so does the test that the readers' root mean square distance from chance is inside the margin (a mean
-hides readers who tell with the labels inverted), all Holm-adjusted over the arms; the interval of the mean d' at level
-1 - 2 alpha lies inside +-2 Phi^-1(1/2 + margin); and no single reader is distinguishable, Holm-adjusted over the
-readers. Both: within the margin. Neither: inconclusive.
+hides readers who tell with the labels inverted) and the two one-sided tests of the mean d' inside
++-2 Phi^-1(1/2 + margin), all Holm-adjusted over the arms, so that the interval of d' at level 1 - 2 alpha lies inside;
+and no single reader is distinguishable, Holm-adjusted over the readers. Both: within the margin. Neither: inconclusive.
 """
 
 from __future__ import annotations
@@ -263,13 +263,19 @@ def _p(item: Evidence) -> float:
 def _p_equivalent(item: Evidence, settings: Settings) -> float:
     """The largest p-value of the tests of equivalence; 1 where one cannot be made.
 
-    Two one-sided tests under unsure half and excluded, and the readers' distance from chance against the margin.
+    Two one-sided tests under unsure half and excluded and of d' inside its margin, and the readers' distance from
+    chance against the margin. D' is adjusted over the arms like the rest: without that, six arms with d' at its margin
+    had one that was called equivalent in 7% of the studies.
     """
     if settings.margin is None or item.excluded is None or item.excluded.spread is None or item.distance is None:
         return 1.0
+    if item.dprime is None:
+        return 1.0
+    bound = dprime_margin(settings.margin)
     low, high = CHANCE - settings.margin, CHANCE + settings.margin
     spreads = [found.spread for found in (item.half, item.excluded) if found and found.spread]
-    return max(item.distance.p_inside(settings.margin), *(spread.p_inside(low, high) for spread in spreads))
+    ps = [spread.p_inside(low, high) for spread in spreads]
+    return max(item.distance.p_inside(settings.margin), item.dprime.p_inside(-bound, bound), *ps)
 
 
 def dprime_margin(margin: float) -> float:
@@ -344,6 +350,7 @@ def _equivalence(
     if item.dprime is not None:
         below, above = item.dprime.limits(1 - 2 * alpha)
         inputs |= {"dprime": item.dprime.value, "dprime_low": below, "dprime_high": above}
+        inputs["p_dprime"] = item.dprime.p_inside(-bound, bound)
         inside = -bound < below and above < bound
     if item.lacking:
         inputs["lacking"] = list(item.lacking)
