@@ -123,7 +123,7 @@ def test_another_level_or_margin_than_promised_is_seen(benchmark, monkeypatch, n
 def test_a_rule_that_looks_at_the_mean_alone_is_seen(benchmark, monkeypatch):
     # Without the readers' distance and each reader's own p, readers who cancel one another out are "equivalent".
     index = place(benchmark, "null on average, half the readers inverted, 12 x 30+30")
-    monkeypatch.setattr(rule, "_each", lambda *_: ())
+    monkeypatch.setattr(rule, "_each", lambda *_: ((), []))
     monkeypatch.setattr(rule, "_p_equivalent", lambda item, settings: item.half.spread.p_inside(0.4, 0.6))
     faults = benchmark.judge(benchmark.CELLS[index], benchmark.run((index, REPLICATES, SEED, False)))
     assert any(said.startswith("false equivalent these") for said in faults)

@@ -142,9 +142,9 @@ def test_readers_who_cancel_one_another_out_are_held_off_however_alike_they_see_
 
 @pytest.mark.slow
 def test_readers_in_step_are_held_off_by_the_mean_as_well():
-    # Alone it is liberal here (10 to 14% at 12 readers with a correlation of .2): the scale is that of their errors,
-    # not of the direction in which they lie. The rule asks for the mean inside the margin too.
-    assert share_inside([MARGIN] * 12, 60, 0.2, 1500) > LIMIT
+    # Alone it is a little liberal here (7% at 12 readers with a correlation of .2; 10 to 14% were the scale that of the
+    # readers' errors alone, not of the direction in which they lie). The rule asks for the mean inside the margin too.
+    assert 0.05 < share_inside([MARGIN] * 12, 60, 0.2, 1500) < 0.09
     assert share_inside([MARGIN] * 12, 60, 0.2, 1500, mean=True) <= LIMIT
 
 

@@ -280,6 +280,8 @@ class _Maker:
         fields: dict[str, Any] = {}
         if found.percentile is not None:
             low, high = found.percentile
+            if found.value is not None:
+                low, high = min(low, found.value), max(high, found.value)
             method = method.removesuffix("no interval") + (
                 f"percentile limits of {found.replicates} replicates, each known to {found.error:.1g} (Monte-Carlo)"
             )
