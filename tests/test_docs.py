@@ -38,6 +38,7 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     _films(tmp_path / "images" / "my-generator", 2)
     rows = [f"r1,case{n},{'synthetic' if n % 2 else 'real'},{'fake' if n % 3 else 'real'}" for n in range(24)]
     (tmp_path / "labels.csv").write_text("\n".join(["reader,image,truth,label", *rows]))
+    (tmp_path / "paper.yaml").write_bytes((ROOT / "lungeval" / "assets" / "papers" / "treehacks2024.yaml").read_bytes())
     plain = [row.replace("synthetic", "fake") for row in ["reader,case,truth,label", *rows]]
     ran = []
     for command in _commands():
@@ -57,7 +58,7 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
             table.write_text(text)
         assert done.returncode == expected, (command, done.stdout, done.stderr)
         ran.append(verb)
-    assert set(ran) == {"demo", "init", "validate", "run", "status", "close", "analyse"}
+    assert set(ran) == {"demo", "init", "validate", "run", "status", "close", "plan", "check-paper", "analyse"}
 
 
 def test_the_readme_is_short_and_its_pictures_and_links_are_there() -> None:
