@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,11 @@ import pytest
 from studies import lungeval
 
 LABELS = ("real", "unsure", "fake")
-FOLDER = Path(os.environ.get("LUNGEVAL_REFERENCE", Path(__file__).parents[2] / "shared" / "reference"))
 
 
 @pytest.fixture(scope="module")
-def golden() -> dict[str, Any]:
-    if not (FOLDER / "statistics.json").is_file():
-        pytest.skip("the reference values are not here: LUNGEVAL_REFERENCE names their folder")
-    return dict(json.loads((FOLDER / "statistics.json").read_text(encoding="utf-8")))
+def golden(reference: Path) -> dict[str, Any]:
+    return dict(json.loads((reference / "statistics.json").read_text(encoding="utf-8")))
 
 
 def analysed(labels: Path, *options: str) -> list[dict[str, Any]]:
@@ -100,9 +96,9 @@ def test_a_not_a(tmp_path: Path, golden: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def small(golden: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def small(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     path = tmp_path_factory.mktemp("vtt") / "vtt_small.csv"
-    path.write_bytes((FOLDER / "vtt_small.csv").read_bytes())
+    path.write_bytes((reference / "vtt_small.csv").read_bytes())
     options = ["--columns", "image=case,pass=presentation,confidence=rating"]
     return analysed(path, *options, "--map", "presentation.1=main", "--map", "presentation.2=repeat")
 
@@ -153,10 +149,10 @@ def test_rates_repeats_and_areas(small: list[dict[str, Any]], golden: dict[str, 
 
 
 @pytest.mark.parametrize("test", ["t1", "t2"])
-def test_areas_of_five_readers(tmp_path: Path, golden: dict[str, Any], test: str) -> None:
+def test_areas_of_five_readers(tmp_path: Path, reference: Path, golden: dict[str, Any], test: str) -> None:
     expected = golden["vandyke"]
     lines = ["reader,case,truth,label,rating"]
-    with (FOLDER / "vandyke_wide.csv").open(newline="", encoding="utf-8") as handle:
+    with (reference / "vandyke_wide.csv").open(newline="", encoding="utf-8") as handle:
         for row in csv.DictReader(handle):
             truth = "fake" if row["truth"] == "1" else "real"
             for r in range(1, 6):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from statistics import NormalDist
@@ -107,12 +106,8 @@ def test_chance_taken_as_a_second_sample_is_told() -> None:
     assert third.value == pytest.approx(0.4443546, abs=1e-7)
 
 
-def test_the_reference_list_reproduces() -> None:
-    root = Path(__file__).parent.parent
-    folder = Path(os.environ.get("LUNGEVAL_REFERENCE", root.parent / "shared" / "reference"))
-    if not (folder / "statistics.json").exists():
-        pytest.skip(f"no reference data in {folder}: set LUNGEVAL_REFERENCE")
-    listed = json.loads((folder / "statistics.json").read_text(encoding="utf-8"))["published_reader_studies"]
+def test_the_reference_list_reproduces(reference: Path) -> None:
+    listed = json.loads((reference / "statistics.json").read_text(encoding="utf-8"))["published_reader_studies"]
     studies = {study["id"]: study for study in listed}
     hacks = studies["treehacks2024"]
     findings, _ = check(*load(PAPERS / "treehacks2024.yaml"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -310,12 +308,8 @@ PUBLISHED = {
 }
 
 
-def test_areas_of_six_readers_as_published():
-    root = Path(__file__).parent.parent
-    folder = Path(os.environ.get("LUNGEVAL_REFERENCE", root.parent / "shared" / "reference"))
-    if not (folder / "vtt_small.csv").exists():
-        pytest.skip(f"no reference data in {folder}: set LUNGEVAL_REFERENCE")
-    with (folder / "vtt_small.csv").open(newline="", encoding="utf-8") as handle:
+def test_areas_of_six_readers_as_published(reference):
+    with (reference / "vtt_small.csv").open(newline="", encoding="utf-8") as handle:
         rows = [
             ScoredReading(
                 reader=row["reader"], case=row["image"], truth="fake" if row["is_fake"] == "1" else "real",

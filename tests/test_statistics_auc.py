@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -241,14 +239,12 @@ PUBLISHED = {
 }
 
 
-def test_delongs_interval_as_published():
-    root = Path(__file__).parent.parent
-    folder = Path(os.environ.get("LUNGEVAL_REFERENCE", root.parent / "shared" / "reference"))
-    if not (folder / "vtt_small.csv").exists():
-        pytest.skip(f"no reference data in {folder}: set LUNGEVAL_REFERENCE")
-    golden = json.loads((folder / "statistics.json").read_text(encoding="utf-8"))["vtt_small"]["auc_by_reader_delong"]
+def test_delongs_interval_as_published(reference):
+    golden = json.loads((reference / "statistics.json").read_text(encoding="utf-8"))["vtt_small"][
+        "auc_by_reader_delong"
+    ]
     assert golden == PUBLISHED
-    with (folder / "vtt_small.csv").open(newline="", encoding="utf-8") as handle:
+    with (reference / "vtt_small.csv").open(newline="", encoding="utf-8") as handle:
         rows = [row for row in csv.DictReader(handle) if row["pass"] == "1" and row["confidence"]]
     for reader, expected in PUBLISHED.items():
         sides = {

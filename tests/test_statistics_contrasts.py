@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,12 +180,8 @@ def test_a_difference_by_hand():
     assert (half.se, half.p) == (pytest.approx(whole.se / 2), pytest.approx(whole.p))
 
 
-def test_the_reference_studys_fool_rates():
-    root = Path(__file__).parent.parent
-    folder = Path(os.environ.get("LUNGEVAL_REFERENCE", root.parent / "shared" / "reference"))
-    if not (folder / "vtt_small.csv").exists():
-        pytest.skip(f"no reference data in {folder}: set LUNGEVAL_REFERENCE")
-    with (folder / "vtt_small.csv").open(newline="", encoding="utf-8") as handle:
+def test_the_reference_studys_fool_rates(reference):
+    with (reference / "vtt_small.csv").open(newline="", encoding="utf-8") as handle:
         rows = [
             ScoredReading(
                 reader=row["reader"], case=row["image"], truth="fake" if row["is_fake"] == "1" else "real",
@@ -196,7 +190,7 @@ def test_the_reference_studys_fool_rates():
             for row in csv.DictReader(handle) if row["pass"] == "1"
         ]  # fmt: skip
     (table,) = tabulate(rows)
-    golden = json.loads((folder / "statistics.json").read_text(encoding="utf-8"))["vtt_small"]
+    golden = json.loads((reference / "statistics.json").read_text(encoding="utf-8"))["vtt_small"]
     parts = {part.arm: share_reads(table, part, "fool_rate", None) for part in parts_of(table) if part.arm}
     found = one(contrast_estimates(table, Settings()), "fool_rate_difference")
     assert found.value == pytest.approx(parts["genA"].value.mean() - parts["genB"].value.mean(), abs=1e-12)
