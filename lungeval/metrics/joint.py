@@ -1,0 +1,140 @@
+"""Two sets of features as one: every inner product once, and everything else from it.
+
+The features are centred on the mean of both sets together before any product is taken, so an offset of a million costs
+no digit; raw products and squared distances follow from the centred ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from lungeval.errors import LungevalError
+from lungeval.metrics.base import Array, Features, checked
+
+MOST = 20_000
+"""Images of both sets together whose products are held at once (3.2 GB); larger sets go by blocks or subsets."""
+
+
+class Joint:
+    """Reals and fakes with what is computed once for all metrics.
+
+    Args:
+        real: n x d features, finite.
+        fake: m x d features, finite.
+        clusters: n + m labels (reals first) of what makes images alike, such as patients; they are permuted and
+            resampled whole. None = every image by itself.
+
+    Raises:
+        LungevalError: `plugin` for NaN, infinite, mismatched or one-dimensional features.
+    """
+
+    def __init__(self, real: Features, fake: Features, clusters: npt.ArrayLike | None = None) -> None:
+        self.real, self.fake = checked(real, fake)
+        """(n, d) and (m, d), float64, as they were given."""
+        self.n, self.m, self.d = len(self.real), len(self.fake), self.real.shape[1]
+        names = np.arange(self.n + self.m) if clusters is None else np.asarray(clusters)
+        if names.shape != (self.n + self.m,):
+            raise LungevalError("plugin", f"{names.shape} clusters of {self.n + self.m} images")
+        self.clusters: npt.NDArray[np.intp] = np.unique(names, return_inverse=True)[1].reshape(-1)
+        """(n + m,) number of each image's cluster, 0 .. G - 1."""
+
+    @cached_property
+    def fakes(self) -> npt.NDArray[np.bool_]:
+        """(n + m,) which images are fakes: the last m."""
+        return np.arange(self.n + self.m) >= self.n
+
+    @cached_property
+    def mean(self) -> Array:
+        """(d,) mean of both sets together."""
+        if not self.n + self.m:
+            return np.zeros(self.d)
+        return np.asarray((self.real.sum(axis=0) + self.fake.sum(axis=0)) / (self.n + self.m))
+
+    @cached_property
+    def rows(self) -> Array:
+        """(n + m, d) features less `mean`, reals first."""
+        return np.concatenate([self.real, self.fake]) - self.mean
+
+    @cached_property
+    def gram(self) -> Array:
+        """(n + m, n + m) inner products of `rows`.
+
+        Raises:
+            ValueError: more than `MOST` images.
+        """
+        if self.n + self.m > MOST:
+            raise ValueError(f"{self.n + self.m} images: products of at most {MOST} are held at once")
+        found = self.rows @ self.rows.T
+        return np.asarray((found + found.T) / 2)
+
+    @cached_property
+    def products(self) -> Array:
+        """(n + m, n + m) inner products of the features as given, for kernels that are not translation-invariant."""
+        along = self.rows @ self.mean
+        return np.asarray(self.gram + along[:, None] + along[None, :] + self.mean @ self.mean)
+
+    @cached_property
+    def squared(self) -> Array:
+        """(n + m, n + m) squared Euclidean distances, 0 on the diagonal, never negative.
+
+        Of near copies only about 8 digits of the largest squared norm hold: check those again by `exact`.
+        """
+        norms = np.diagonal(self.gram)
+        found = norms[:, None] + norms[None, :] - 2 * self.gram
+        np.maximum(found, 0, out=found)
+        np.fill_diagonal(found, 0)
+        return np.asarray(found)
+
+    def exact(self, first: int, second: int) -> float:
+        """The Euclidean distance of two images from their differences: right to the last digits also for copies."""
+        return float(np.linalg.norm(self.rows[first] - self.rows[second]))
+
+    def shuffles(self, count: int, seed: int) -> Iterator[npt.NDArray[np.bool_]]:
+        """`count` random assignments of images to the two sides, as masks like `fakes`.
+
+        Clusters go whole. With single images every mask has exactly m fakes; with clusters as near to m as the drawn
+        order allows, at least 2 on each side where there are as many.
+        """
+        draw = np.random.default_rng([seed, 0x5F])
+        sizes = np.bincount(self.clusters)
+        for _ in range(count):
+            order = draw.permutation(len(sizes))
+            if len(sizes) == self.n + self.m:
+                chosen = order[: self.m]
+            else:
+                room, chosen = self.m, []
+                for cluster in order:
+                    if sizes[cluster] <= room:
+                        chosen.append(cluster)
+                        room -= sizes[cluster]
+                    if not room:
+                        break
+            yield np.isin(self.clusters, chosen)
+
+    def spread(self, real: Array, fake: Array) -> float:
+        """Standard error of a value from its influences, summed within clusters.
+
+            SE^2 = G / (G - 1) * sum over clusters (sum of their r_i / n + sum of their f_j / m)^2
+
+        Args:
+            real: (n,) influences of the reals, mean 0.
+            fake: (m,) influences of the fakes, mean 0.
+
+        Source: Jaeckel 1972, The infinitesimal jackknife, Bell Labs; Efron & Tibshirani 1993, section 21.3.
+        """
+        parts = np.concatenate([(real - real.mean()) / self.n, (fake - fake.mean()) / self.m])
+        sums = np.bincount(self.clusters, weights=parts)
+        return float(np.sqrt(len(sums) / max(1, len(sums) - 1) * (sums**2).sum()))
+
+
+def p_value(observed: float, null: Array) -> float:
+    """One-sided p of a value against permuted ones: (1 + those at least as large) / (1 + all), ties to rounding.
+
+    Source: Phipson & Smyth 2010, Stat. Appl. Genet. Mol. Biol. 9, art. 39.
+    """
+    slack = 1e-10 * max(abs(observed), float(np.abs(null).max(initial=0.0)))
+    return float((1 + (null >= observed - slack).sum()) / (1 + len(null)))
