@@ -136,14 +136,15 @@ def table(features: Features, name: str) -> Array:
         raise LungevalError("plugin", f"the {name} features are of type {found.dtype}, not numbers")
     if found.ndim != 2 or found.shape[1] < 1:
         raise LungevalError("plugin", f"the {name} features have shape {found.shape}, not images x features")
-    found = found.astype(np.float64, copy=False)
-    finite = np.isfinite(found).all(axis=1)
+    values: Array = found.astype(np.float64, copy=False)
+    finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         raise LungevalError(
-            "plugin", f"the {name} features hold NaN or infinite values: {int((~finite).sum())} of {len(found)} images "
-            f"(the first is row {int(np.argmin(finite))}, counted from 0)", remedy="check the extractor and its weights",
+            "plugin", f"the {name} features hold NaN or infinite values: {int((~finite).sum())} of {len(values)} "
+            f"images (the first is row {int(np.argmin(finite))}, counted from 0)",
+            remedy="check the extractor and its weights",
         )  # fmt: skip
-    return found
+    return values
 
 
 def too_few(real: Features, fake: Features) -> str | None:

@@ -1,51 +1,158 @@
-"""The Fréchet distance between two sets of features: torchmetrics' implementation, in 64-bit floating point."""
+"""The Fréchet distance between two sets of features: exact, with its standard error, and beyond chance.
+
+Heusel et al. 2017 (NeurIPS, eq. 6) compare the normal distributions with the sets' means and covariances:
+
+    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)),     S with n - 1 in the denominator
+
+The last trace is the nuclear norm (the sum of the singular values) of the centred cross products of the two sets,
+
+    tr (S1 S2)^(1/2) = ||Xc Yc^T||_* / sqrt((n - 1) (m - 1)),
+
+so no square root of a matrix is ever taken. Where a set has at most as many images as features the n x m matrix Xc Yc^T
+is decomposed; else, with S1 = L L^T, the d x d matrix L^T S2 L, whose eigenvalues are those of S1 S2.
+"""
 
 from __future__ import annotations
 
-import warnings
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lungeval.metrics.base import NO_INTERVAL, Features, Measured, checked, too_few
+from lungeval.metrics.base import Features, Influence, Measured, Settings, too_few
+from lungeval.metrics.frechet_excess import EXCESS, Excess, excess_of, floor_of
+from lungeval.metrics.frechet_parts import Parts, parts
+from lungeval.metrics.joint import Joint
+from lungeval.statistics.quantiles import normal_quantile
+
+NULL = "mean Fréchet distance of the images shuffled between the two sets, at equal numbers of images"
 
 
 def frechet_distance(real: Features, fake: Features) -> float:
     """The Fréchet distance of the normal distributions with the sets' means and covariances.
 
-        |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)),     S with n - 1 in the denominator
-
-    The distance does not change when both sets are moved by one vector or turned by one rotation. So the features are
-    centred on their common mean, and where there are fewer images than features they are first expressed in an
-    orthonormal basis of the space they span: the same value from smaller matrices, and better conditioned.
-
     Args:
-        real: n x d features, any floating type, n >= 2.
+        real: n x d features, any number type, n >= 2.
         fake: m x d features, m >= 2.
 
     Returns:
-        The distance, in squared units of a feature, >= 0 up to rounding (tiny negative values become 0).
+        The distance, in squared units of a feature, >= 0 (what rounding leaves below 0 becomes 0).
 
     Raises:
-        LungevalError: `plugin` for NaN, infinite or mismatched features.
+        LungevalError: `plugin` for NaN, infinite, one-dimensional or mismatched features.
         ValueError: fewer than two images on a side.
 
     Source: Heusel et al. 2017, GANs trained by a two time-scale update rule, NeurIPS, eq. 6; Dowson & Landau 1982.
     """
-    first, second = checked(real, fake)
-    reason = too_few(first, second)
+    joint = Joint(real, fake)
+    reason = too_few(joint.real, joint.fake)
     if reason:
         raise ValueError(reason)
-    joint = np.concatenate([first, second])
-    joint -= joint.mean(axis=0)
-    if len(joint) < joint.shape[1]:
-        basis = np.linalg.qr(joint.T).Q
-        joint = joint @ basis
-    return max(0.0, _through_torchmetrics(joint[: len(first)], joint[len(first) :]))
+    return max(0.0, parts(joint, joint.fakes).value)
 
 
-def _through_torchmetrics(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+def frechet_with_error(real: Features, fake: Features) -> tuple[float, float]:
+    """The distance and its standard error by the infinitesimal jackknife.
+
+    The error is that of E[FD_n], the mean distance at these numbers of images, bias and all: differences beyond it
+    between values of other n mean nothing.
+
+    Raises:
+        LungevalError: as for `frechet_distance`.
+        ValueError: fewer than two images on a side.
+
+    Source: Jaeckel 1972; the influence of an image is 2 (m1 - m2).(x - m1) + |x - m1|^2 - (x - m1)^T T (x - m1), with T
+        the optimal transport map between the two normal distributions (derivative of eq. 6 by the weight of x).
+    """
+    joint = Joint(real, fake)
+    reason = too_few(joint.real, joint.fake)
+    if reason:
+        raise ValueError(reason)
+    found = parts(joint, joint.fakes, influence=True)
+    return max(0.0, found.value), joint.spread(found.first, found.second)
+
+
+class FrechetMetric:
+    """`frechet[extractor]` and what stands beside it; FID is its name on the published Inception weights alone."""
+
+    name: ClassVar[str] = "frechet"
+    method: ClassVar[str] = (
+        "Fréchet distance of two normal distributions, covariances with n - 1, float64, by the nuclear norm of the "
+        "centred cross products; standard error by the infinitesimal jackknife"
+    )
+    source: ClassVar[str] = "Heusel et al. 2017, NeurIPS, eq. 6 (arXiv:1706.08500); Dowson & Landau 1982; Jaeckel 1972"
+
+    def compute(self, real: Features, fake: Features) -> Measured:
+        """The raw distance with its standard error; None with the reason where a side has fewer than two images.
+
+        Raises:
+            LungevalError: `plugin` for NaN, infinite or mismatched features.
+        """
+        joint = Joint(real, fake)
+        reason = too_few(joint.real, joint.fake)
+        if reason:
+            return Measured(None, reason, self.method, self.source, self.name)
+        return self._raw(joint, parts(joint, joint.fakes, influence=True), Settings())
+
+    def rows(self, joint: Joint, settings: Settings) -> list[Measured]:
+        """Excess over the permuted mean, raw distance, mean at this n, and the distance of reals from reals."""
+        reason = too_few(joint.real, joint.fake)
+        if reason:
+            first = Measured(None, reason, EXCESS.method, EXCESS.source, "frechet_excess")
+            return [first, Measured(None, reason, self.method, self.source, self.name)]
+        raw = self._raw(joint, parts(joint, joint.fakes, influence=True), settings)
+        if settings.shuffles < 2:
+            reason = "fewer than two permutations were asked for"
+            excess = Measured(None, reason, EXCESS.method, EXCESS.source, "frechet_excess")
+            return [excess, raw, floor_of(joint, settings)]
+        return [*_beyond_chance(excess_of(joint, settings), settings), raw, floor_of(joint, settings)]
+
+    def _raw(self, joint: Joint, found: Parts, settings: Settings) -> Measured:
+        limit = f"an interval for the mean distance at {joint.n} reals and {joint.m} fakes, bias and all"
+        if min(joint.n, joint.m) <= joint.d:
+            limit = f"rank-deficient covariance (n = {min(joint.n, joint.m)}, d = {joint.d}): mostly bias; {limit}"
+        se = joint.spread(found.first, found.second)
+        half = normal_quantile(settings.level) * se
+        return Measured(
+            max(0.0, found.value), limit, self.method, self.source, "frechet", se=se, low=max(0.0, found.value - half),
+            high=found.value + half, level=settings.level, influence=Influence(found.first, found.second),
+        )  # fmt: skip
+
+
+def _beyond_chance(found: Excess, settings: Settings) -> list[Measured]:
+    """The excess, and the mean that it is taken over."""
+    half, tail = normal_quantile(settings.level) * found.se, (1 - settings.level) / 2
+    low, high = (float(q) for q in np.quantile(found.null, [tail, 1 - tail]))
+    limits = (
+        f"at {found.size} images a side; the limits hold {settings.level:.0%} of {len(found.null)} permuted distances"
+    )
+    return [
+        Measured(
+            found.value, found.limit, EXCESS.method, EXCESS.source, "frechet_excess", se=found.se,
+            low=found.value - half, high=found.value + half, level=settings.level, p=found.p, influence=found.influence,
+        ),
+        Measured(
+            float(found.null.mean()), limits, NULL, EXCESS.source, "frechet_null", low=low, high=high,
+            level=settings.level,
+        ),
+    ]  # fmt: skip
+
+
+def through_torchmetrics(real: Features, fake: Features) -> float:
+    """The FrechetInceptionDistance of torchmetrics on the same features, in float64: the reference beside our own.
+
+    It takes eigenvalues of the d x d product S1 S2, so with fewer images than features it is slightly too low.
+
+    Raises:
+        LungevalError: `plugin` for NaN, infinite or mismatched features (NaN would end the process in there).
+        ValueError: fewer than two images on a side.
+    """
+    import warnings
+
+    joint = Joint(real, fake)
+    reason = too_few(joint.real, joint.fake)
+    if reason:
+        raise ValueError(reason)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchmetrics imports much that warns of itself
         import torch
@@ -54,49 +161,16 @@ def _through_torchmetrics(first: npt.NDArray[np.float64], second: npt.NDArray[np
         class Given(torch.nn.Module):
             """Features that were computed before, passed through."""
 
-            num_features = first.shape[1]
+            num_features = joint.d
 
             def forward(self, rows: torch.Tensor) -> torch.Tensor:
                 return rows
 
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)  # the order of sums, and so the last bits, would follow the number of threads
-        try:
-            distance = FrechetInceptionDistance(feature=Given()).set_dtype(torch.float64)
-            distance.update(torch.from_numpy(first), real=True)
-            distance.update(torch.from_numpy(second), real=False)
-            value = distance.compute()
-        finally:
-            torch.set_num_threads(before)
-    kinds = {distance.real_features_cov_sum.dtype, distance.fake_features_cov_sum.dtype, value.dtype}
-    if kinds != {torch.float64}:
-        raise RuntimeError(f"torchmetrics computed the Fréchet distance in {kinds}, not in float64")
-    return float(value)
+        distance: Any = FrechetInceptionDistance(feature=Given()).set_dtype(torch.float64)
+        distance.update(_tensor(torch, joint.rows[: joint.n]), real=True)
+        distance.update(_tensor(torch, joint.rows[joint.n :]), real=False)
+        return float(distance.compute())
 
 
-class FrechetMetric:
-    """`frechet[extractor]`: see `frechet_distance`. FID is its name on the published Inception weights alone."""
-
-    name: ClassVar[str] = "frechet"
-    method: ClassVar[str] = (
-        "Fréchet distance of two normal distributions, covariances with n - 1, float64, torchmetrics "
-        "FrechetInceptionDistance on given features, centred and reduced to their span"
-    )
-    source: ClassVar[str] = "Heusel et al. 2017, NeurIPS, eq. 6 (arXiv:1706.08500); Dowson & Landau 1982"
-
-    def compute(self, real: Features, fake: Features) -> Measured:
-        """The distance; None with the reason where a side has fewer than two images.
-
-        Raises:
-            LungevalError: `plugin` for NaN, infinite or mismatched features.
-        """
-        first, second = checked(real, fake)
-        reason = too_few(first, second)
-        if reason:
-            return Measured(None, reason, self.method, self.source)
-        n, d = min(len(first), len(second)), first.shape[1]
-        limit = NO_INTERVAL
-        if n <= d:
-            few = f"rank-deficient covariance (n = {n}, d = {d}): biased upward; compare only at equal n"
-            limit = f"{few}; {NO_INTERVAL}"
-        return Measured(frechet_distance(first, second), limit, self.method, self.source)
+def _tensor(torch: Any, rows: npt.NDArray[np.float64]) -> Any:
+    return torch.from_numpy(np.ascontiguousarray(rows))

@@ -89,6 +89,14 @@ class Joint:
         np.fill_diagonal(found, 0)
         return np.asarray(found)
 
+    def part(self, reals: npt.NDArray[np.intp] | None = None, fakes: npt.NDArray[np.intp] | None = None) -> Joint:
+        """Some of the images, by their numbers on each side; None = all of that side."""
+        if reals is None and fakes is None:
+            return self
+        one = np.arange(self.n) if reals is None else np.asarray(reals, dtype=np.intp)
+        two = np.arange(self.m) if fakes is None else np.asarray(fakes, dtype=np.intp)
+        return Joint(self.real[one], self.fake[two], self.clusters[np.concatenate([one, self.n + two])])
+
     def exact(self, first: int, second: int) -> float:
         """The Euclidean distance of two images from their differences: right to the last digits also for copies."""
         return float(np.linalg.norm(self.rows[first] - self.rows[second]))
@@ -96,24 +104,18 @@ class Joint:
     def shuffles(self, count: int, seed: int) -> Iterator[npt.NDArray[np.bool_]]:
         """`count` random assignments of images to the two sides, as masks like `fakes`.
 
-        Clusters go whole. With single images every mask has exactly m fakes; with clusters as near to m as the drawn
-        order allows, at least 2 on each side where there are as many.
+        Clusters go whole. With single images every mask has exactly m fakes; with clusters near to m as the drawn
+        order allows.
         """
         draw = np.random.default_rng([seed, 0x5F])
-        sizes = np.bincount(self.clusters)
+        alone = int(self.clusters.max(initial=-1)) + 1 == self.n + self.m
         for _ in range(count):
-            order = draw.permutation(len(sizes))
-            if len(sizes) == self.n + self.m:
-                chosen = order[: self.m]
+            mask = np.zeros(self.n + self.m, dtype=bool)
+            if alone:
+                mask[draw.permutation(self.n + self.m)[: self.m]] = True
             else:
-                room, chosen = self.m, []
-                for cluster in order:
-                    if sizes[cluster] <= room:
-                        chosen.append(cluster)
-                        room -= sizes[cluster]
-                    if not room:
-                        break
-            yield np.isin(self.clusters, chosen)
+                mask[draw_whole(self.clusters, self.m, draw)] = True
+            yield mask
 
     def spread(self, real: Array, fake: Array) -> float:
         """Standard error of a value from its influences, summed within clusters.
@@ -129,6 +131,19 @@ class Joint:
         parts = np.concatenate([(real - real.mean()) / self.n, (fake - fake.mean()) / self.m])
         sums = np.bincount(self.clusters, weights=parts)
         return float(np.sqrt(len(sums) / max(1, len(sums) - 1) * (sums**2).sum()))
+
+
+def draw_whole(clusters: npt.NDArray[np.intp], size: int, draw: np.random.Generator) -> npt.NDArray[np.intp]:
+    """About `size` images (never more), whole clusters in a random order, as sorted numbers."""
+    names, sizes = np.unique(clusters, return_counts=True)
+    chosen, room = [], size
+    for place in draw.permutation(len(names)):
+        if sizes[place] <= room:
+            chosen.append(names[place])
+            room -= sizes[place]
+        if not room:
+            break
+    return np.flatnonzero(np.isin(clusters, chosen))
 
 
 def p_value(observed: float, null: Array) -> float:

@@ -1,4 +1,4 @@
-"""Every quantity that an image metric gives: its name, and how it is read; tables, pages and agreement use this list."""
+"""Every quantity that an image metric gives: its name, and how it is read. Tables and pages use this list."""
 
 from __future__ import annotations
 

@@ -1,0 +1,217 @@
+"""The Fréchet distance beyond chance: the same images shuffled between the sets, and reals against reals.
+
+With fewer images than features nearly all of a Fréchet distance is bias, which depends on the numbers of images and on
+how the features vary, but hardly on whether the two sets differ. Shuffled sets have the same bias: the distance less
+their mean is near 0 where the sets are alike, and near the distance of the distributions where they are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lungeval.metrics.base import Array, Influence, Measured, Settings
+from lungeval.metrics.frechet_parts import Mask, between, parts
+from lungeval.metrics.joint import MOST, Joint, draw_whole, p_value
+from lungeval.metrics.moments import Moments
+
+SPLITS = 10
+"""Random halvings of the reals for the floor."""
+SUBSETS = 10
+"""Most subsets of the larger side that stand against the smaller one in turn."""
+FEW = 20
+"""Permutations where there are more than `MOST` images: each costs a pass over all of them."""
+TRACED = 25
+"""Permutations whose influences are traced, so that the error of the excess knows what both its terms share."""
+Numbers = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class How:
+    """Method and source of a row."""
+
+    method: str
+    source: str
+
+
+EXCESS = How(
+    "Fréchet distance at equal numbers of images less its mean over random shuffles of the images between the two sets "
+    "(clusters whole); p by those permutations; error by the infinitesimal jackknife of the difference, less its "
+    "second-order part",
+    "Heusel et al. 2017, NeurIPS, eq. 6; Jaeckel 1972; Efron & Stein 1981, Ann. Stat. 9, 586; Phipson & Smyth 2010",
+)
+FLOOR = How(
+    f"mean Fréchet distance of {SPLITS} random halves of the reals from the other halves (clusters whole)",
+    "Heusel et al. 2017, NeurIPS, eq. 6; real-real splits as in Woodland et al. 2024 (arXiv:2311.13717)",
+)
+
+
+@dataclass(frozen=True)
+class Excess:
+    """The distance beyond chance, and all that is known of it."""
+
+    value: float
+    """Mean distance of the subsets less the mean of the permuted ones."""
+    se: float
+    """Its standard error."""
+    p: float
+    """Of no difference, one-sided."""
+    null: Array
+    """The permuted distances."""
+    size: int
+    """Images a side."""
+    influence: Influence
+    """Of each image on the value."""
+    null_influence: Influence
+    """Of each image on the mean of the permuted distances."""
+    limit: str | None
+    """What is to be said of it."""
+
+
+def excess_of(joint: Joint, settings: Settings) -> Excess:
+    """The Fréchet distance less its mean over shuffled sets, both at equal numbers of images.
+
+        SE^2 = max(J^2 - s^2, s^2)
+
+    J is the infinitesimal jackknife's error of the difference, s the SD of the distance where both sets are alike, by
+    the permutations: there the first-order terms vanish, and a jackknife counts the second-order part twice.
+
+    Of the larger side, random subsets of the smaller one's number stand in turn. Shuffled sets of unequal numbers have
+    another bias than the sets themselves wherever one side varies more: fakes of half the variance would come out far
+    below 0.
+
+    Args:
+        joint: two images a side at least.
+        settings: seed, permutations (2 at least).
+
+    Source: Jaeckel 1972; Efron & Stein 1981, Ann. Stat. 9, 586 (a jackknife's variance is too large by its higher-order
+        parts); Phipson & Smyth 2010 (p).
+    """
+    subsets = equal_parts(joint, settings.seed)
+    count = min(settings.shuffles, FEW) if joint.n + joint.m > MOST else settings.shuffles
+    own, chance = np.zeros(joint.n + joint.m), np.zeros(joint.n + joint.m)
+    observed: list[float] = []
+    null: list[float] = []
+    for number, (reals, fakes) in enumerate(subsets):
+        part, index = joint.part(reals, fakes), _index(joint, reals, fakes)
+        found = parts(part, part.fakes, influence=True)
+        observed.append(found.value)
+        shuffled, traced = _permuted(
+            part, len(range(number, count, len(subsets))), settings.seed + number, len(subsets)
+        )
+        null += shuffled
+        own[index] += np.concatenate([found.first / part.n, found.second / part.m]) / len(subsets)
+        chance[index] += traced / len(subsets)
+    values, drawn = np.asarray(null), len(subsets)
+    influence, of_null = _influence(own - chance, joint), _influence(chance, joint)
+    second = float(values.var(ddof=1))
+    if drawn > 1:  # a mean over subsets varies less than a single distance does
+        second = max(second - float(np.var(observed, ddof=1)) * (drawn - 1) / drawn, second / drawn)
+    jackknife = joint.spread(influence.real, influence.fake)
+    value, size = float(np.mean(observed)), min(joint.n, joint.m)
+    limit = None if drawn == 1 else f"at {size} images a side: {drawn} subsets of the larger side in turn"
+    if count < settings.shuffles:
+        limit = f"{limit}; {count} permutations" if limit else f"{count} permutations"
+    se = float(np.sqrt(max(jackknife**2 - second, second)))
+    return Excess(value - float(values.mean()), se, p_value(value, values), values, size, influence, of_null, limit)
+
+
+def equal_parts(joint: Joint, seed: int) -> list[tuple[Numbers | None, Numbers | None]]:
+    """Pairs of (reals, fakes) of about equal number: all of the smaller side (None), subsets in turn of the larger."""
+    if joint.n == joint.m:
+        return [(None, None)]
+    least, most = sorted((joint.n, joint.m))
+    draw = np.random.default_rng([seed, 0xE0])
+    larger = joint.clusters[: joint.n] if joint.n > joint.m else joint.clusters[joint.n :]
+    drawn = [draw_whole(larger, least, draw) for _ in range(min(-(-most // least), SUBSETS))]
+    drawn = [one for one in drawn if len(one) >= 2]
+    return [(one, None) if joint.n > joint.m else (None, one) for one in drawn] or [(None, None)]
+
+
+def _index(joint: Joint, reals: Numbers | None, fakes: Numbers | None) -> Numbers:
+    """Places in the whole of a part's images."""
+    one = np.arange(joint.n) if reals is None else reals
+    two = np.arange(joint.m) if fakes is None else fakes
+    return np.concatenate([one, joint.n + two])
+
+
+def _influence(weights: Array, joint: Joint) -> Influence:
+    real, fake = weights[: joint.n] * joint.n, weights[joint.n :] * joint.m
+    return Influence(real - real.mean(), fake - fake.mean())
+
+
+def _permuted(part: Joint, count: int, seed: int, subsets: int) -> tuple[list[float], Array]:
+    """Permuted distances, and how much each image's weight moves their mean."""
+    moved, traced, values = np.zeros(part.n + part.m), 0, []
+    deficient = min(part.n, part.m) <= part.d
+    whole = None if deficient else Moments.of(part.rows)
+    for mask in part.shuffles(count, seed):
+        if min(mask.sum(), (~mask).sum()) < 2:
+            continue
+        if whole is not None:
+            values.append(_by_subtraction(part, mask, whole))
+            continue
+        trace = traced * subsets < TRACED
+        found = parts(part, mask, influence=trace)
+        values.append(found.value)
+        if trace:
+            moved[~mask] += found.first / len(found.first)
+            moved[mask] += found.second / len(found.second)
+            traced += 1
+    return values, moved / max(1, traced)
+
+
+def _by_subtraction(joint: Joint, mask: Mask, whole: Moments) -> float:
+    """A permuted distance with many images: the covariance of the smaller side; that of the other is the rest."""
+    smaller = mask if mask.sum() * 2 <= len(mask) else ~mask
+    part = Moments.of(joint.rows[smaller])
+    return between(part, whole.without(part))
+
+
+def floor_of(joint: Joint, settings: Settings) -> Measured:
+    """The distance of reals from reals, at as many images a side as there are fakes, or as halves of the reals have."""
+    size = min(joint.n // 2, joint.m)
+    if size < 2:
+        reason = f"needs four reals and two fakes; there are {joint.n} and {joint.m}"
+        return Measured(None, reason, FLOOR.method, FLOOR.source, "frechet_floor")
+    values: list[float] = []
+    sizes: list[int] = []
+    for number in range(SPLITS):
+        one, two = halves(joint.clusters[: joint.n], size, settings.seed + number)
+        if min(len(one), len(two)) < 2:
+            reason = "the reals are of too few clusters to be halved"
+            return Measured(None, reason, FLOOR.method, FLOOR.source, "frechet_floor")
+        half = Joint(joint.real[one], joint.real[two])
+        values.append(parts(half, half.fakes).value)
+        sizes.append(min(len(one), len(two)))
+    reason = f"at {round(float(np.mean(sizes)))} images a side"
+    if size < joint.m:
+        reason += f", fewer than the {joint.m} fakes: higher than it would be at their number"
+    reason += f"; the {SPLITS} splits gave {min(values):.6g} to {max(values):.6g}"
+    return Measured(float(np.mean(values)), reason, FLOOR.method, FLOOR.source, "frechet_floor")
+
+
+def halves(clusters: Numbers, size: int, seed: int) -> tuple[Numbers, Numbers]:
+    """Two disjoint sets of at most `size` images each, drawn by whole clusters, as even as the clusters allow.
+
+    Args:
+        clusters: (n,) cluster of each image.
+        size: images a side.
+        seed: of the draw.
+    """
+    draw = np.random.default_rng([seed, 0xF1])
+    names, sizes = np.unique(clusters, return_counts=True)
+    order = draw.permutation(len(names))
+    chosen: tuple[list[int], list[int]] = ([], [])
+    held = [0, 0]
+    for place in order:
+        side = 0 if held[0] <= held[1] else 1
+        if held[side] + sizes[place] <= size:
+            chosen[side].append(int(names[place]))
+            held[side] += int(sizes[place])
+        if held == [size, size]:
+            break
+    one, two = (np.flatnonzero(np.isin(clusters, side)) for side in chosen)
+    return one, two
