@@ -18,7 +18,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,31 +25,13 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ[
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
+from metrics_features import features
 
 from lungeval.metrics.base import Settings
 from lungeval.metrics.frechet import frechet_with_error
 from lungeval.metrics.frechet_excess import excess_of
 from lungeval.metrics.joint import Joint
 from lungeval.metrics.kernel import KernelMetric
-
-D, LATENT = 2048, 256
-SHIFT, WIDER = 0.15, 1.08
-
-
-@lru_cache(maxsize=1)
-def layer() -> tuple[np.ndarray, np.ndarray]:
-    """Weights and offsets of the random layer."""
-    draw = np.random.default_rng(20261123)
-    return draw.normal(size=(LATENT, D)) / 8, draw.normal(size=D) * 0.2 - 0.2
-
-
-def features(draw: np.random.Generator, n: int, *, different: bool) -> np.ndarray:
-    """A set of n images' features, n x d."""
-    weights, bias = layer()
-    latent = draw.normal(size=(n, LATENT)) * np.arange(1, LATENT + 1) ** -0.35
-    if different:
-        latent = latent * WIDER + SHIFT * np.arange(1, LATENT + 1) ** -0.35
-    return np.maximum(latent @ weights + bias, 0) + 0.02 * draw.normal(size=(n, D))
 
 
 def raw(job: tuple[int, int, bool]) -> tuple[float, float]:
