@@ -272,10 +272,31 @@ def blind(run: Path, preview: bool, progress: Any) -> Answer:
 
 
 @verb
-@click.argument("run", type=FILE)
-def measure(run: Path, progress: Any) -> Answer:
-    """Stage: image metrics over the pool, per arm and cell."""
-    return _stage("measure", run, progress)
+@click.argument("paths", type=FILE, nargs=-1, required=True, metavar="RUN | REAL FAKE...")
+@click.option("--extractor", "extractors", multiple=True, help="Feature network: `name` or `name:argument`; repeat.")
+@click.option("--metric", "metrics", multiple=True, help="Metric; repeat. Default: all that the input allows.")
+@click.option("--per", type=click.Choice(["condition"]), help="Rows also by condition (column of metadata.csv).")
+@click.option("--features", is_flag=True, help="The files are features (.npy or .npz, n x d), not images.")
+@click.option("--training", type=FILE, help="Folder or .npz of the generator's training images: finds copies.")
+@click.option("--size", type=click.IntRange(8, 4096), help="Side of the harmonised images, pixels; default: the "
+              "smallest image's, at most 512.")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="Of shuffles and draws.")
+@click.option("--shuffles", type=click.IntRange(20, 100_000), default=100, show_default=True, help="Permutations.")
+@click.option("--out", type=FILE, help="Write the page (HTML) here.")
+@click.option("--shard", help="`i/N`: extract that part of the images into the cache, and compare nothing.")
+@click.option("--cache", type=FILE, help="Folder of the features; default: LUNGEVAL_CACHE, or ~/.cache/lungeval.")
+@click.option("--no-cache", is_flag=True, help="Keep no features.")
+@click.option("--reference", is_flag=True, help="Also torchmetrics' Fréchet distance of the same features.")
+def measure(paths: tuple[Path, ...], features: bool, progress: Any, **options: Any) -> Answer:
+    """Stage: image metrics over the pool of RUN. Or compare FAKE with REAL: folders, .npz, or files of features."""
+    if len(paths) == 1 and not features:
+        from lungeval.measuring.command import refuse_options
+
+        refuse_options(paths[0], options)
+        return _stage("measure", paths[0], progress)
+    from lungeval.measuring.command import measure_files
+
+    return measure_files(paths, features=features, progress=progress, **options)
 
 
 @verb

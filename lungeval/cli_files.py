@@ -43,6 +43,16 @@ def analyse(
 
 
 @verb
+@click.argument("runs", type=FILE, nargs=-1, required=True, metavar="RUN...")
+@click.option("--out", type=FILE, help="Write the page with the scatter plots (HTML) here.")
+def agree(runs: tuple[Path, ...], out: Path | None, progress: Any) -> Answer:
+    """Do the image metrics agree with the readers? Over the generators of scored runs, and image by image."""
+    from lungeval.agreeing import agree_runs
+
+    return agree_runs(runs, out, progress)
+
+
+@verb
 @click.argument("generator", type=FILE)
 @click.option("--new", is_flag=True, help="Begin anew; earlier checkpoints are discarded.")
 @click.option("--finish", is_flag=True, help="Take no more steps: write the result from the latest checkpoint.")
@@ -87,6 +97,17 @@ def audit(
         real, fake, harmonised=harmonise, modality=modality, condition=condition, accepted=accepted, training=training,
         alpha=alpha, out=out, progress=progress,
     )  # fmt: skip
+
+
+@verb
+@click.argument("folders", type=FILE, nargs=-1, required=True, metavar="FOLDER...")
+@click.option("--threshold", type=float, help="Correlation of aligned detail from which two are one; default 0.8.")
+@click.option("--out", type=FILE, help="Write the page with the pictures (HTML) here.")
+def duplicates(folders: tuple[Path, ...], threshold: float | None, out: Path | None, progress: Any) -> Answer:
+    """Find copies among the images of folders (or .npz): equal, noisy, shifted, mirrored, brightened or resized."""
+    from lungeval.duplicates.command import duplicates_of
+
+    return duplicates_of(folders, threshold=threshold, out=out, progress=progress)
 
 
 @verb

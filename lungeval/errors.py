@@ -30,6 +30,7 @@ EXIT_CODES: dict[str, Exit] = {
     "protocol": Exit.INPUT,  # protocol.yaml or a generator file is wrong
     "image": Exit.INPUT,  # an image or its metadata cannot be used
     "labels": Exit.INPUT,  # a label table cannot be used
+    "features": Exit.INPUT,  # a file of features cannot be used
     "design": Exit.INPUT,  # the study asked for cannot be built from these images, or cannot show what it asks
     "run-folder": Exit.INPUT,  # not a run folder, or a stage asked for out of order
     "busy": Exit.FAILED,  # another process is at work in this run

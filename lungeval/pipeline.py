@@ -97,7 +97,7 @@ def _blind(study: Study) -> Path:
 
 def _measure(study: Study) -> Path:
     study.progress.say("measure: image metrics over the pool")
-    measure(study.run, study.locked, study.progress)
+    measure(study.run, study.locked, study.progress, study.loaded.arms)
     return study.run.path("measure")
 
 

@@ -219,7 +219,7 @@ class Scope(Record):
     arm: str | None = None
     """One arm: its fakes, with the reals of its own cells."""
     arms: tuple[str, ...] | None = None
-    """Two arms compared."""
+    """Two arms compared, or those behind an agreement over arms."""
     modality: str | None = None
     """One modality."""
     condition: str | None = None
@@ -240,7 +240,7 @@ class Estimate(Record):
     """A number with its uncertainty, denominators, method and source; undefined is None with a reason."""
 
     estimand: str
-    """What is estimated: a name of statistics.estimands.ESTIMANDS, or `metric[extractor]`."""
+    """What is estimated: a name of statistics.estimands.ESTIMANDS, `metric[extractor]`, or the agreement of both."""
     scope: Scope
     """Of what it speaks."""
     policy: Policy | None = None

@@ -2,7 +2,8 @@
 
 A plug-in is a class or function in a module that is imported only when it is asked for. Built-ins are listed here and
 nowhere else; a package adds its own through the entry-point groups `lungeval.backends`, `lungeval.metrics` and
-`lungeval.extractors`; a study adds one by a path that ends in .py (the file defines `Backend`).
+`lungeval.extractors`; a study adds one by a path that ends in .py (the file defines `Backend`, `Metric` or
+`Extractor`). An extractor may be asked for with an argument, `name:argument`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 import sysconfig
@@ -37,15 +39,34 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "metrics": {
         "frechet": "lungeval.metrics.frechet:FrechetMetric",
         "kernel": "lungeval.metrics.kernel:KernelMetric",
+        "kernel_subsets": "lungeval.metrics.kernel:KernelSubsetsMetric",
+        "rbf": "lungeval.metrics.gaussian:RbfMetric",
+        "cmmd": "lungeval.metrics.gaussian:CmmdMetric",
+        "prdc": "lungeval.metrics.prdc:PrdcMetric",
+        "vendi": "lungeval.metrics.vendi:VendiMetric",
+        "ms_ssim": "lungeval.metrics.ms_ssim:MsSsimMetric",
+        "c2st": "lungeval.metrics.c2st:C2stMetric",
+        "memorisation": "lungeval.metrics.memorisation:MemorisationMetric",
     },
     "extractors": {
         "efficientnet-lite0": "lungeval.extractors.efficientnet_lite0:EfficientNetLite0",
+        "inception-fid": "lungeval.extractors.inception_fid:InceptionFid",
+        "dinov2": "lungeval.extractors.dinov2:Dinov2",
+        "rad-dino": "lungeval.extractors.dinov2:RadDino",
+        "biomedclip": "lungeval.extractors.biomedclip:BiomedClip",
+        "torchxrayvision": "lungeval.extractors.torchxrayvision:TorchXRayVision",
+        "timm": "lungeval.extractors.timm_models:Timm",
+        "checkpoint": "lungeval.extractors.checkpoint:Checkpoint",
+        "radial-power": "lungeval.extractors.radial_power:RadialPower",
+        "random-net": "lungeval.extractors.random_net:RandomNet",
+        "pixels": "lungeval.extractors.pixels:Pixels",
+        "radiomics": "lungeval.extractors.radiomics:Radiomics",
     },
 }
 
 _HERE = str(Path(__file__).parent) + os.sep
 _CALLERS = ("generation", "registry", "validating", "overlap", "measuring", "rehearsing", "base", "calling")
-"""Modules of lungeval that call plug-ins: a library that fails under another module is lungeval's own affair."""
+"""What of lungeval calls plug-ins, modules and packages: a library failing under another is lungeval's own affair."""
 _NOT_THEIRS = ("<frozen ", sysconfig.get_paths()["stdlib"] + os.sep + "importlib", contextlib.__file__)
 
 
@@ -78,6 +99,60 @@ def load(family: Family, name: str, *, where: str = "", folder: Path | None = No
     raise LungevalError(
         "backend", f"no {family[:-1]} is called '{name}'", where=where, remedy=did_you_mean(name, names(family))
     )
+
+
+def open_extractor(text: str, *, where: str = "", folder: Path | None = None) -> Any:
+    """An extractor, ready to be given images; its network is loaded later.
+
+    Args:
+        text: `name`, `name:argument` (`timm:resnet50.a1_in1k`, `checkpoint:nets/mine.pt`), or a path ending in .py. An
+            argument that names an existing file or folder, relative to `folder`, is passed on as its whole path.
+        where: the place that asked, for the error.
+        folder: the folder of the file that asked; None = the current one.
+
+    Raises:
+        LungevalError: `backend` where nothing is called that, or an argument is missing or not wanted; `plugin` where
+            its code breaks.
+    """
+    kind, argument = check_extractor(text, where=where, folder=folder)
+    words = [_whole_path(argument, folder or Path.cwd())] if argument else []
+    with plugin_code(f"the extractor '{text}' broke when it was opened", where):
+        try:
+            return kind(*words)
+        except LungevalError as fault:
+            if where and not fault.where:
+                raise LungevalError(fault.code, fault.what, where=where, remedy=fault.remedy) from fault
+            raise
+
+
+def check_extractor(text: str, *, where: str = "", folder: Path | None = None) -> tuple[Any, str]:
+    """The class that `name:argument` asks for and the argument, without opening it.
+
+    Raises:
+        LungevalError: as `open_extractor`.
+    """
+    name, _, argument = (text, "", "") if text.endswith(".py") else text.partition(":")
+    kind = load("extractors", name, where=where, folder=folder)
+    try:
+        inspect.signature(kind).bind(*([argument] if argument else []))
+    except TypeError:
+        what = f"the extractor {name} takes no argument" if argument else f"the extractor {name} needs an argument"
+        remedy = f"write {name}" if argument else f"write {name}:ARGUMENT (see docs/extractors.md)"
+        raise LungevalError("backend", what, where=where, remedy=remedy) from None
+    except ValueError:
+        pass  # a class that does not tell its arguments
+    return kind, argument
+
+
+def _whole_path(argument: str, folder: Path) -> str:
+    """The path of what is there, or the argument as it is; after an @ it may be a file too."""
+    before, mark, after = argument.rpartition("@")
+    for start, text in ((f"{before}{mark}", after), ("", argument)):
+        with contextlib.suppress(LungevalError):
+            path = expand(text, folder)
+            if text and path.exists():
+                return start + str(path.resolve())
+    return argument
 
 
 def _entry_points(family: Family) -> list[Any]:
@@ -150,10 +225,15 @@ def _broken(what: str, where: str, error: BaseException) -> LungevalError:
     return fault
 
 
+def _calls(filename: str) -> bool:
+    """Whether a module of lungeval, or the package that it lies in, is one that calls plug-ins."""
+    return not set(_CALLERS).isdisjoint(Path(filename.removeprefix(_HERE)).with_suffix("").parts)
+
+
 def _place_of(error: BaseException) -> str | None:
     """Where the plug-in lies that lungeval called into: a package's or a study's folder, or one installed file."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_NOT_THEIRS)]
-    calls = [n for n, f in enumerate(frames) if f.filename.startswith(_HERE) and Path(f.filename).stem in _CALLERS]
+    calls = [n for n, f in enumerate(frames) if f.filename.startswith(_HERE) and _calls(f.filename)]
     inner = frames[calls[-1] + 1 :] if calls else []
     if not inner or inner[0].filename.startswith(_HERE):
         return None

@@ -99,7 +99,7 @@ def test_the_threads_are_restored_even_after_an_error(extractor, pictures, monke
 
 
 @pytest.mark.parametrize(
-    "wrong", [np.zeros((8, 9), np.uint8), np.zeros((8, 8), np.uint16), np.zeros((1, 8, 8), np.uint8)]
+    "wrong", [np.zeros((8, 9), np.uint8), np.zeros((8, 8), np.int32), np.zeros((1, 8, 8), np.uint8)]
 )
 def test_what_is_not_harmonised_is_refused(extractor, wrong):
     with pytest.raises(ValueError, match="harmonised images are square and uint8"):

@@ -200,7 +200,6 @@ def test_figures_are_of_the_types_asked_for_and_agree_with_the_tables() -> None:
     assert kinds["figure-conditions-human"] == {"scatter"}
     assert kinds["figure-confusion-human-0"] == {"heatmap"}
     assert kinds["figure-agreement-simulated"] == {"heatmap"}
-    assert kinds["figure-metric-0"] == {"scatter"}
     drawn = sorted(x for trace in figures["figure-conditions-human"]["data"] for x in trace["x"])
     table = rows_of(tables(results, rows)["conditions.csv"])
     assert drawn == pytest.approx(sorted(100 * float(r["value"]) for r in table if r["reader_kind"] == "human"))

@@ -13,6 +13,7 @@ from lungeval.records import Case, Reading
 from lungeval.runs import Run
 from lungeval.scoring import join, settings_of
 from lungeval.verifying import content
+from lungeval.verifying.digest import AGREEMENT
 
 
 def _case(name: str, arm: str) -> Case:
@@ -66,7 +67,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_results_say_what_the_protocol_says(run: Run) -> None:
     results = json.loads((run.path("score") / "results.json").read_text())
     facts = results["run"]
-    assert set(results) == {"schema", "run", "estimates", "image_metrics", "verdicts"}
+    assert set(results) - set(AGREEMENT) == {"schema", "run", "estimates", "image_metrics", "verdicts"}
+    assert bool(results["image_metrics"]) == (set(AGREEMENT) <= set(results))
     assert {row["code"] for row in results["verdicts"]} == {"not_estimable"}
     assert all("under 20" in row["inputs"]["reason"] for row in results["verdicts"])
     assert facts["protocol"] == run.locked().digest()

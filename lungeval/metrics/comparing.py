@@ -65,8 +65,7 @@ class Compared:
 METHODS = {
     "frechet_excess": (
         "difference of two Fréchet distances' excess over chance on shared reals, equal numbers of fakes; p by "
-        "exchanging fakes between the two generators; error by the infinitesimal jackknife of the difference, less its "
-        "second-order part"
+        "exchanging fakes between the two generators; error by the infinitesimal jackknife of the difference"
     ),
     "kernel": (
         "difference of two kernel distances on shared reals, equal numbers of fakes; p by exchanging fakes between the "
@@ -135,9 +134,11 @@ def _pair(
     told = [labels[0], *groups]
     whole = _Pair(table(real, "real"), sides[0], sides[1], None if labels[0] is None else told)
     value, influence, exchanged = _QUANTITIES[quantity](whole, settings)
-    second = float(np.var(exchanged, ddof=1))
-    jackknife = whole.spread(influence)
-    se = float(np.sqrt(max(jackknife**2 - second, second)))
+    se = whole.spread(influence)
+    if quantity == "kernel" or size > whole.joint.d:
+        # Where nothing cancels a jackknife counts the second-order part twice: what exchanged fakes still vary by.
+        second = float(np.var(exchanged, ddof=1))
+        se = float(np.sqrt(max(se**2 - second, second)))
     half = normal_quantile(settings.level) * se
     reason = None if len(fakes[0]) == len(fakes[1]) else f"at {size} fakes each, drawn from the larger arm"
     p = p_value(abs(value), np.abs(exchanged))

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lungeval.metrics.base import Features, Influence, Measured, Settings, too_few
+from lungeval.metrics.frechet_error import standard_error
 from lungeval.metrics.frechet_excess import EXCESS, Excess, excess_of, floor_of
 from lungeval.metrics.frechet_parts import Parts, parts
 from lungeval.metrics.joint import Joint
@@ -52,7 +53,7 @@ def frechet_distance(real: Features, fake: Features) -> float:
 
 
 def frechet_with_error(real: Features, fake: Features) -> tuple[float, float]:
-    """The distance and its standard error by the infinitesimal jackknife.
+    """The distance and its standard error: the infinitesimal jackknife, less its second-order part.
 
     The error is that of E[FD_n], the mean distance at these numbers of images, bias and all: differences beyond it
     between values of other n mean nothing.
@@ -69,7 +70,7 @@ def frechet_with_error(real: Features, fake: Features) -> tuple[float, float]:
     if reason:
         raise ValueError(reason)
     found = parts(joint, joint.fakes, influence=True)
-    return max(0.0, found.value), joint.spread(found.first, found.second)
+    return max(0.0, found.value), standard_error(joint, found)
 
 
 class FrechetMetric:
@@ -78,9 +79,12 @@ class FrechetMetric:
     name: ClassVar[str] = "frechet"
     method: ClassVar[str] = (
         "Fréchet distance of two normal distributions, covariances with n - 1, float64, by the nuclear norm of the "
-        "centred cross products; standard error by the infinitesimal jackknife"
+        "centred cross products; standard error by the infinitesimal jackknife, less its second-order part"
     )
-    source: ClassVar[str] = "Heusel et al. 2017, NeurIPS, eq. 6 (arXiv:1706.08500); Dowson & Landau 1982; Jaeckel 1972"
+    source: ClassVar[str] = (
+        "Heusel et al. 2017, NeurIPS, eq. 6 (arXiv:1706.08500); Dowson & Landau 1982; error: Jaeckel 1972; Efron & "
+        "Stein 1981, Ann. Stat. 9, 586"
+    )
 
     def compute(self, real: Features, fake: Features) -> Measured:
         """The raw distance with its standard error; None with the reason where a side has fewer than two images.
@@ -111,7 +115,7 @@ class FrechetMetric:
         limit = f"an interval for the mean distance at {joint.n} reals and {joint.m} fakes, bias and all"
         if min(joint.n, joint.m) <= joint.d:
             limit = f"rank-deficient covariance (n = {min(joint.n, joint.m)}, d = {joint.d}): mostly bias; {limit}"
-        se = joint.spread(found.first, found.second)
+        se = standard_error(joint, found, settings.seed)
         half = normal_quantile(settings.level) * se
         return Measured(
             max(0.0, found.value), limit, self.method, self.source, "frechet", se=se, low=max(0.0, found.value - half),

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from lungeval.metrics.base import Array, Influence, Measured, Settings
-from lungeval.metrics.frechet_parts import Mask, between, parts
+from lungeval.metrics.frechet_error import standard_error
+from lungeval.metrics.frechet_parts import Mask, Numbers, between, parts
 from lungeval.metrics.joint import MOST, Joint, draw_whole, p_value
 from lungeval.metrics.moments import Moments
 
@@ -25,7 +25,6 @@ FEW = 20
 """Permutations where there are more than `MOST` images: each costs a pass over all of them."""
 TRACED = 25
 """Permutations whose influences are traced, so that the error of the excess knows what both its terms share."""
-Numbers = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,8 @@ class How:
 
 EXCESS = How(
     "Fréchet distance at equal numbers of images less its mean over random shuffles of the images between the two sets "
-    "(clusters whole); p by those permutations; error by the infinitesimal jackknife of the difference, less its "
-    "second-order part",
-    "Heusel et al. 2017, NeurIPS, eq. 6; Jaeckel 1972; Efron & Stein 1981, Ann. Stat. 9, 586; Phipson & Smyth 2010",
+    "(clusters whole); p by those permutations; error by the infinitesimal jackknife of the difference",
+    "Heusel et al. 2017, NeurIPS, eq. 6; Jaeckel 1972; Phipson & Smyth 2010",
 )
 FLOOR = How(
     f"mean Fréchet distance of {SPLITS} random halves of the reals from the other halves (clusters whole)",
@@ -73,10 +71,10 @@ class Excess:
 def excess_of(joint: Joint, settings: Settings) -> Excess:
     """The Fréchet distance less its mean over shuffled sets, both at equal numbers of images.
 
-        SE^2 = max(J^2 - s^2, s^2)
-
-    J is the infinitesimal jackknife's error of the difference, s the SD of the distance where both sets are alike, by
-    the permutations: there the first-order terms vanish, and a jackknife counts the second-order part twice.
+    Its error is the infinitesimal jackknife's of the difference: what an image's weight moves the distance by, less
+    what it moves the mean of the shuffled ones by (traced through some of the permutations). So what both terms share,
+    which is most of either's error with few images, cancels. With more images than features the shuffled mean hardly
+    varies, and the error is that of the distance.
 
     Of the larger side, random subsets of the smaller one's number stand in turn. Shuffled sets of unequal numbers have
     another bias than the sets themselves wherever one side varies more: fakes of half the variance would come out far
@@ -86,8 +84,10 @@ def excess_of(joint: Joint, settings: Settings) -> Excess:
         joint: two images a side at least.
         settings: seed, permutations (2 at least).
 
-    Source: Jaeckel 1972; Efron & Stein 1981, Ann. Stat. 9, 586 (a jackknife's variance is too large by its higher-order
-        parts); Phipson & Smyth 2010 (p).
+    Where there are such subsets their mean varies less than one distance does, so the shuffled distances are drawn
+    towards their mean by the same factor before p counts them.
+
+    Source: Jaeckel 1972 (the error); Phipson & Smyth 2010 (p).
     """
     subsets = equal_parts(joint, settings.seed)
     count = min(settings.shuffles, FEW) if joint.n + joint.m > MOST else settings.shuffles
@@ -106,16 +106,33 @@ def excess_of(joint: Joint, settings: Settings) -> Excess:
         chance[index] += traced / len(subsets)
     values, drawn = np.asarray(null), len(subsets)
     influence, of_null = _influence(own - chance, joint), _influence(chance, joint)
-    second = float(values.var(ddof=1))
-    if drawn > 1:  # a mean over subsets varies less than a single distance does
-        second = max(second - float(np.var(observed, ddof=1)) * (drawn - 1) / drawn, second / drawn)
-    jackknife = joint.spread(influence.real, influence.fake)
-    value, size = float(np.mean(observed)), min(joint.n, joint.m)
+    mean, value, size = float(values.mean()), float(np.mean(observed)), min(joint.n, joint.m)
     limit = None if drawn == 1 else f"at {size} images a side: {drawn} subsets of the larger side in turn"
     if count < settings.shuffles:
         limit = f"{limit}; {count} permutations" if limit else f"{count} permutations"
-    se = float(np.sqrt(max(jackknife**2 - second, second)))
-    return Excess(value - float(values.mean()), se, p_value(value, values), values, size, influence, of_null, limit)
+    se = joint.spread(influence.real, influence.fake)
+    if size > joint.d:
+        se = _error_of_subsets(joint, subsets, settings.seed)
+    p = p_value(value - mean, (values - mean) * _narrowing(values, observed))
+    return Excess(value - mean, se, p, values, size, influence, of_null, limit)
+
+
+def _narrowing(null: Array, observed: list[float]) -> float:
+    """SD of a mean over subsets over that of a single distance, where both sets are alike."""
+    single, subsets = float(null.var(ddof=1)), len(observed)
+    if subsets == 1 or single == 0:
+        return 1.0
+    rest = single - float(np.var(observed, ddof=1)) * (subsets - 1) / subsets
+    return float(np.sqrt(max(rest, single / subsets) / single))
+
+
+def _error_of_subsets(joint: Joint, subsets: list[tuple[Numbers | None, Numbers | None]], seed: int) -> float:
+    """Root mean square of the subsets' errors: at most too large, as they share images."""
+    errors = []
+    for reals, fakes in subsets[:3]:
+        part = joint.part(reals, fakes)
+        errors.append(standard_error(part, parts(part, part.fakes, influence=True), seed))
+    return float(np.sqrt(np.mean(np.square(errors))))
 
 
 def equal_parts(joint: Joint, seed: int) -> list[tuple[Numbers | None, Numbers | None]]:

@@ -15,6 +15,7 @@ from lungeval.metrics.joint import MOST, Joint
 from lungeval.metrics.moments import Moments
 
 Mask = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.intp]
 CONDITION = 1e-5
 """Least ratio of the diagonal of a Cholesky factor: below it the covariance counts as singular."""
 
@@ -53,7 +54,7 @@ def parts(joint: Joint, mask: Mask, *, influence: bool = False) -> Parts:
     return _from_cross(x - joint.mean, y - joint.mean, influence) if held else _from_cross(x, y, influence)
 
 
-def from_products(gram: Array, a: npt.NDArray[np.intp], b: npt.NDArray[np.intp], influence: bool = False) -> Parts:
+def from_products(gram: Array, a: Numbers, b: Numbers, influence: bool = False) -> Parts:
     """From inner products alone: of the images numbered `a` from those numbered `b`."""
     if len(a) + len(b) == len(gram) and a[-1] == len(a) - 1:
         n = len(a)

@@ -57,6 +57,8 @@ def build(
         "base-uri 'none'; form-action 'none'"
     )
     packed = {key: pack([row.model_dump(exclude_none=True) for row in rows]) for key, rows in findings.both().items()}
+    if findings.points:
+        packed["metric_agreement_points"] = pack(findings.points)
     data = {
         "results": {key: value for key, value in results.items() if key not in packed},
         "packed": packed,

@@ -44,6 +44,8 @@ class Findings:
         self.run: dict[str, Any] = dict(results.get("run") or {})
         self.estimates = estimates_of(results.get("estimates") or [])
         self.metrics = estimates_of(results.get("image_metrics") or [])
+        self.agreement = estimates_of(results.get("metric_agreement") or [])
+        self.points: list[dict[str, Any]] = list(results.get("metric_agreement_points") or [])
         self.verdicts = [Verdict.model_validate(row) for row in results.get("verdicts") or []]
         self.readings = tuple(readings)
         self.main = tuple(row for row in readings if row.presentation == "main" and row.label is not None)
@@ -108,8 +110,9 @@ class Findings:
         return self.designed and not any(row.get("after_first_answer") and not row.get("foreseen") for row in rows)
 
     def both(self) -> dict[str, list[Estimate]]:
-        """Estimates and image metrics, under their keys in results.json."""
-        return {"estimates": self.estimates, "image_metrics": self.metrics}
+        """Estimates, image metrics and the agreement of the two, under their keys in results.json."""
+        found = {"estimates": self.estimates, "image_metrics": self.metrics}
+        return found | ({"metric_agreement": self.agreement} if self.agreement else {})
 
     def readers(self, kind: str) -> list[dict[str, Any]]:
         """Readers of a kind: as the run lists them, then any that only the readings know."""

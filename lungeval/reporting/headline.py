@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from lungeval.records import Estimate
-from lungeval.reporting import verdicts, words
+from lungeval.reporting import image_metrics, verdicts, words
 from lungeval.reporting.counts import counts_text, guarded
 from lungeval.reporting.drawing import headline as draw
 from lungeval.reporting.findings import FEW_CASES, Findings
@@ -287,9 +287,13 @@ def _unsure(findings: Findings, kind: str) -> dict[str, str] | None:
 
 
 def _metrics(findings: Findings) -> list[dict[str, str]]:
-    """A card for each extractor of the Fréchet distance: matched cells, and only comparisons with equal numbers."""
-    cards = []
+    """A card for each extractor: the excess over chance; of older results the raw Fréchet distance at equal numbers."""
+    cards = image_metrics.cards(findings)
+    told = {card["title"].rpartition(", ")[2] for card in cards}
     for estimand in dict.fromkeys(row.estimand for row in findings.metrics if row.estimand.startswith("frechet[")):
+        name = estimand.removeprefix("frechet[").rstrip("]")
+        if name in told:
+            continue
         rows = [
             row
             for row in findings.metrics
@@ -308,7 +312,6 @@ def _metrics(findings: Findings) -> list[dict[str, str]]:
             value = low if low == high else f"{low}–{high}"
             text = words.arm_name(rows[0].scope.arm) if len(rows) == 1 else whole
             text += f", {fakes:,} fakes and {reals:,} reals" + (" each" if most > 1 else "")
-        name = estimand.removeprefix("frechet[").rstrip("]")
         cards.append({"title": f"Fréchet distance, {name}", "value": value, "text": text})
     return cards
 
@@ -324,19 +327,3 @@ def _complete(findings: Findings, kind: str) -> dict[str, str] | None:
         return {"title": "Answers given", "value": value, "text": f"{answered:,} of {planned:,} by {by}; {done}"}
     n = sum(1 for row in findings.main if row.reader_kind == kind)
     return {"title": "Answers", "value": f"{n:,}", "text": f"by {by}"} if n else None
-
-
-def metric_care(findings: Findings) -> str:
-    """The caveat beside image metrics: with few images the distance is biased upwards and depends on their number."""
-    sizes = [n for row in findings.metrics for n in (row.n_real, row.n_fake) if n]
-    published = any("inception" in row.estimand for row in findings.metrics)
-    other = (
-        ""
-        if published
-        else " These distances are not the published FID or KID, whose features come from another network."
-    )
-    fewest = f" The smallest pool here has {min(sizes):,} images." if sizes else ""
-    return (
-        "A Fréchet distance is biased upwards when images are few, and by an amount that depends on how many: compare "
-        f"only values with the same extractor and the same numbers of images.{fewest}{other}"
-    )

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from lungeval.records import PAGE_KINDS, REAL_ARM, Estimate, Inference
-from lungeval.reporting import methods_blinding, methods_statistics, words
+from lungeval.reporting import image_metrics, methods_blinding, methods_statistics, words
 from lungeval.reporting.findings import Findings
 from lungeval.reporting.headline import of_whom
 from lungeval.reporting.methods_statistics import EACH, cite, plain_method
@@ -38,7 +38,7 @@ def paragraph(findings: Findings, kind: str) -> str:
         _reader_methods(findings, kind, cited),
         methods_statistics.others(findings, kind, cited),
         _agreement(findings, kind),
-        _metrics(findings),
+        image_metrics.methods(findings, cited),
         _software(findings),
     ]
     both = (" ".join(part for part in parts if part) for parts in (study, analysis))
@@ -195,18 +195,6 @@ def _agreement(findings: Findings, kind: str) -> str:
     if findings.of(kind, "expected_kappa"):
         text += "; beside it stands the kappa expected if readers erred independently given the truth"
     return f"{text}."
-
-
-def _metrics(findings: Findings) -> str:
-    named = [row.estimand.rstrip("]").split("[", 1) for row in findings.metrics if "[" in row.estimand]
-    if not named:
-        return ""
-    metrics = list(dict.fromkeys(words.METRIC_TITLES.get(name, name) for name, _ in named))
-    extractors = list(dict.fromkeys(extractor for _, extractor in named))
-    text = words.joined([metrics[0], *(f"{name[:1].lower()}{name[1:]}" for name in metrics[1:])])
-    return (
-        f"{text}, from features of {words.joined(extractors)}, compare the whole pools of images, not only those shown."
-    )
 
 
 def _software(findings: Findings) -> str:

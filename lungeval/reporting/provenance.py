@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lungeval.metrics.measures import MEASURES, measure_of
 from lungeval.reporting.findings import Findings
 from lungeval.statistics.estimands import FAMILIES
 
@@ -22,6 +23,8 @@ FAMILY_TITLES = {
     "naming": "Conditions named",
 }
 """A heading for each family of estimands."""
+IMAGES = "Image metrics"
+"""The heading of the quantities of image metrics."""
 
 
 def lines(findings: Findings, generated_by: str) -> list[tuple[str, str, bool]]:
@@ -78,7 +81,7 @@ class Term:
 
 
 def terms(findings: Findings) -> list[tuple[str, list[Term]]]:
-    """Every measure among the estimates, by family: (heading, terms)."""
+    """Every measure among the estimates, by family, then the image metrics: (heading, terms)."""
     used = {row.estimand for row in findings.estimates}
     made = []
     for family in FAMILIES:
@@ -96,7 +99,18 @@ def terms(findings: Findings) -> list[tuple[str, list[Term]]]:
         ]
         if found:
             made.append((FAMILY_TITLES[family.__name__.rsplit(".", 1)[1]], found))
-    return made
+    measured = _measured(findings)
+    return [*made, (IMAGES, measured)] if measured else made
+
+
+def _measured(findings: Findings) -> list[Term]:
+    """Every quantity of the image metrics: what it says, how it was computed."""
+    rows = {row.estimand.partition("[")[0]: row for row in reversed(findings.metrics) if row.scope.arms is None}
+    order = [*(name for name in MEASURES if name in rows), *(name for name in rows if name not in MEASURES)]
+    return [
+        Term(name, measure_of(name).title, measure_of(name).says, "", rows[name].method, rows[name].source)
+        for name in order
+    ]
 
 
 def rebuilt_by(run: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Tables that speak of images: each case with what was said of it, image metrics, and the way from offered to shown."""
+"""Tables that speak of images: each case with what was said of it, and the way from offered to shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FUNNEL_TITLES = {"rejected": "Not usable", "left_out": "Left out"}
 
 def tables(findings: Findings) -> list[Table]:
     """The tables about images, some of them without rows."""
-    return [images(findings), image_metrics(findings), funnel(findings)]
+    return [images(findings), funnel(findings)]
 
 
 def images(findings: Findings) -> Table:
@@ -50,37 +50,6 @@ def images(findings: Findings) -> Table:
         ),
         tuple(rows),
         accuracies=True,
-    )
-
-
-def image_metrics(findings: Findings) -> Table:
-    """Fréchet and kernel distances with the size of both pools."""
-    rows = [
-        Row(
-            (
-                words.title(row.estimand),
-                words.arm_name(row.scope.arm) + (" (unmatched)" if row.scope.subset == "unmatched" else ""),
-                words.cell_name(row.scope.modality, row.scope.condition),
-                row,
-                row.n_real,
-                row.n_fake,
-            )
-        )
-        for row in findings.metrics
-    ]
-    return Table(
-        "image-metrics",
-        "Distances between the pools of fakes and of reals",
-        (
-            Column("metric", "Metric and extractor"),
-            Column("arm", "Generator"),
-            Column("cell", "Cell"),
-            Column("value", "Value", "significant", interval=True),
-            Column("n_real", "Reals", "count"),
-            Column("n_fake", "Fakes", "count"),
-        ),
-        tuple(rows),
-        by_kind=False,
     )
 
 

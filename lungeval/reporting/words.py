@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from lungeval.metrics.measures import measure_of
 from lungeval.records import Estimate
 from lungeval.statistics.estimands import ESTIMANDS, POLICY_TITLES
 
@@ -20,7 +21,20 @@ Form = Literal[
 decimals and signed its sign besides, seconds 1, plain as few as it needs, significant shows 3 digits, p is a p-value;
 own is the form of the estimand in the cell."""
 
-PEOPLE = frozenset({"Bradley-Terry", "Brennan-Prediger", "Conger", "Fleiss", "Gwet", "Krippendorff", "Light", "Scott"})
+PEOPLE = frozenset(
+    {
+        "Bradley-Terry",
+        "Brennan-Prediger",
+        "Conger",
+        "Fleiss",
+        "Gaussian",
+        "Gwet",
+        "Krippendorff",
+        "Light",
+        "Scott",
+        "Vendi",
+    }
+)
 """Names at the start of titles; those with an apostrophe are known by it."""
 NOT_ESTIMABLE = "not estimable"
 FEW_CASES = 20
@@ -38,7 +52,16 @@ KINDS: dict[str, str] = {
 }
 CONDITION_TITLES: dict[str, str] = {"any": "any condition", "covid_19": "COVID-19", "covid": "COVID-19"}
 MODALITY_TITLES: dict[str, str] = {"xray": "X-ray", "ct": "CT"}
-METRIC_TITLES: dict[str, str] = {"frechet": "Fréchet distance", "kernel": "Kernel distance"}
+METRIC_FORMS: dict[str, Form] = {
+    **dict.fromkeys(("precision", "recall", "coverage", "c2st_nn", "c2st_logistic", "authenticity"), "percent"),
+    **dict.fromkeys(("density", "ms_ssim", "ms_ssim_real", "copying"), "decimal"),
+    "copies": "count",
+}
+"""How values of image metrics are printed; three digits where nothing is said."""
+PUBLISHED = "inception-fid"
+"""The one extractor on which the Fréchet distance is FID and the kernel distance KID."""
+AGREEMENTS = ("agreement", "image_agreement")
+"""Estimands that set an image metric beside readers: `agreement[quantity[extractor],fool_rate]`."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +96,22 @@ class Counted:
 def title(estimand: str) -> str:
     """The estimand's name in a heading; `metric[extractor]` becomes the metric with its extractor in words."""
     if "[" in estimand:
-        metric, extractor = estimand.rstrip("]").split("[", 1)
-        return f"{METRIC_TITLES.get(metric, metric)}, {extractor}"
+        name, inner = estimand.removesuffix("]").split("[", 1)
+        if name in AGREEMENTS:
+            metric, _, measure = inner.rpartition(",")
+            return f"{title(metric)} and {title(measure).lower()}"
+        return f"{metric_title(name, inner)}, {inner}"
     return ESTIMANDS[estimand].title if estimand in ESTIMANDS else estimand.replace("_", " ")
+
+
+def metric_title(quantity: str, extractor: str = "") -> str:
+    """The name of an image metric; FID and KID are names of the published network's alone."""
+    if quantity.startswith("difference_"):
+        return f"Difference in {inner(metric_title(quantity.removeprefix('difference_'), extractor))}"
+    text = "Distance to the reals" if quantity == "distance" else measure_of(quantity).title
+    if extractor == PUBLISHED:
+        text = text.replace("Fréchet distance", "FID").replace("Kernel distance", "KID")
+    return text
 
 
 def title_of(found: Estimate | Counted | None, estimand: str) -> str:
@@ -90,7 +126,8 @@ def form_of(estimand: str) -> Form:
     A plus is printed before differences alone: what may merely be negative, as a kappa, shows its minus.
     """
     if "[" in estimand:
-        return "significant"
+        name = estimand.partition("[")[0]
+        return "signed" if name in AGREEMENTS else METRIC_FORMS.get(name.removeprefix("difference_"), "significant")
     known = ESTIMANDS.get(estimand)
     if known is None or known.form == "percent":
         return "points" if known is not None and known.signed else "percent"
@@ -138,6 +175,9 @@ def interval(low: float | None, high: float | None, form: Form) -> str:
     if low is None or high is None:
         return ""
     dash = " to " if low < 0 or high < 0 or form in ("points", "signed") else "–"
+    if form == "significant":
+        decimals = _decimals(max(abs(low), abs(high)))
+        return dash.join(f"{value:,.{decimals}f}".replace("-", "−") for value in (low, high))
     return f"{_bare(low, form)}{dash}{_bare(high, form)}"
 
 
@@ -212,7 +252,7 @@ def policy_title(policy: str | None) -> str:
 
 def inner(text: str) -> str:
     """A title inside a sentence: names of people, symbols and abbreviations keep their form."""
-    first = text.split(" ", 1)[0]
+    first = text.split(" ", 1)[0].rstrip(",")
     kept = first.endswith(("'s", "′")) or first.isupper() or first in PEOPLE
     return text if kept else text[:1].lower() + text[1:]
 

@@ -11,6 +11,7 @@ from lungeval.files import write_atomic
 from lungeval.protocol import LockedProtocol, Protocol
 from lungeval.records import Case, Reading, ScoredReading, estimates_of, rows_to_csv, to_json
 from lungeval.runs import Run
+from lungeval.scoring.agreement import metric_agreement
 from lungeval.scoring.facts import facts, stated, versions
 from lungeval.scoring.requests import attempts_of, requests
 from lungeval.seal import open_key
@@ -50,13 +51,16 @@ def score(
     refused = refusal_rates(manifest, {row["arm"] for row in log}, alpha=locked.protocol.analysis.alpha)
     if refused:
         about["requests"] = requests(manifest, log, {str(row.scope.arm) for row in refused})
-    estimates, found = conclude(table, settings_of(locked.protocol))
+    settings = settings_of(locked.protocol)
+    estimates, found = conclude(table, settings)
+    metrics = estimates_of(measures["image_metrics"])
     results = {
         "schema": 1,
         "run": stated(about | {"extractors": measures["extractors"]}),
         "estimates": [*estimates, *refused],
-        "image_metrics": estimates_of(measures["image_metrics"]),
+        "image_metrics": metrics,
         "verdicts": found,
+        **metric_agreement(run, key, table, estimates, metrics, seed=settings.seed, level=settings.level),
     }
     write_atomic(folder / "readings.csv", rows_to_csv(ScoredReading, table))
     write_atomic(folder / "results.json", to_json(results))

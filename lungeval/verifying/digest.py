@@ -1,9 +1,9 @@
 """One hash of everything a study found, the same after any number of stops, restarts and replays.
 
 In it: every image by arm (content key, pixel hash, outcome), every plan by content key, every reading (no clock times;
-drawn times of simulated readers), every estimate and image metric to ten significant digits (refusal rates follow from
-the outcomes). Not in it: times, host, versions, opaque ids and nonces (they are secret and differ), how a backend was
-configured, what was paid.
+drawn times of simulated readers), every estimate, image metric and agreement of the two to ten significant digits
+(refusal rates follow from the outcomes). Not in it: times, host, versions, opaque ids and nonces (they are secret and
+differ), how a backend was configured, what was paid.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from lungeval.statistics.refusals import REFUSAL_RATE
 PROSE = ("what", "remedy", "reason", "accepted")
 """Of the rows of the leak audit: words for people."""
 ROWS = ("facts", "confounds")
+AGREEMENT = ("metric_agreement", "metric_agreement_points")
+"""Of `results.json`, where image metrics were computed: the digest of a run without them is as it was."""
 VOLATILE = {
     "versions", "version", "protocol", "blinding", "stand_ins", "arms", "funnel", "requests", "limitations", "ribbon",
     "extractors", "exposures", "status", "status_reason", "amendments",
@@ -63,6 +65,7 @@ def content(run: Run) -> dict[str, Any]:
         "estimates": [_rounded(row) for row in results["estimates"] if row["estimand"] != REFUSAL_RATE],
         "image_metrics": _rounded(results["image_metrics"]),
         "verdicts": _rounded(results["verdicts"]),
+        **{name: _rounded(results[name]) for name in AGREEMENT if name in results},
     }
 
 

@@ -48,7 +48,7 @@ class Options(BaseModel):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where; auto = cuda, else mps, else cpu."""
     channels_last: StrictBool | None = None
-    """Memory layout of the convolutions; by default on CUDA only."""
+    """Memory layout of the convolutions; by default on CUDA where `compile` is on."""
     compile: StrictBool = False
     """torch.compile of the UNet: minutes once, then faster; pays from some hundred images on."""
     vae_slicing: StrictBool | Literal["auto"] = "auto"

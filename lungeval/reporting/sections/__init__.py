@@ -8,7 +8,7 @@ from typing import Any
 from lungeval.reporting import blinding
 from lungeval.reporting.findings import Findings
 from lungeval.reporting.gallery import Picture
-from lungeval.reporting.sections import readings, statistical, study
+from lungeval.reporting.sections import metrics, readings, statistical, study
 from lungeval.reporting.sections.parts import Block, Item, Section
 from lungeval.reporting.tables import Table
 
@@ -41,7 +41,16 @@ TABLE_FILES = tuple(
         "naming",
         "naming-confusion",
         "images",
+        "image-distances",
+        "image-likeness",
+        "image-others",
+        "image-diversity",
+        "image-memorisation",
+        "image-raw",
+        "image-pairs",
         "image-metrics",
+        "metric-agreement",
+        "image-agreement",
         "refusals",
         "selection",
         "leak_audit",
@@ -83,7 +92,7 @@ def all_sections(
         statistical.time_section(findings, tables),
         statistical.naming_section(findings, tables),
         study.images_section(findings, tables, pictures),
-        study.metrics_section(findings, tables),
+        metrics.metrics_section(findings, tables),
         study.refusals_section(findings, tables),
         study.selection_section(findings, tables),
         study.blinding_section(findings, tables),

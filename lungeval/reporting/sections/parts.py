@@ -17,8 +17,8 @@ class Item:
     """One thing in a block: the template draws it by its type."""
 
     type: str
-    """headline, methods, figure, figures, table, gallery, facts, terms, heading, prose, picture, folded, care or
-    changes."""
+    """headline, methods, figure, figures, table, gallery, facts, terms, heading, prose, picture, html, folded, care
+    or changes."""
     body: Any
     """What it prints."""
     table: dict[str, Any] | None = None
@@ -26,7 +26,7 @@ class Item:
     effect: str = ""
     """figure, figures, gallery: the declared effect, where it shows accuracies."""
     title: str = ""
-    """folded: what stands there, while it is shut."""
+    """folded: what stands there, while it is shut; picture: its name for who does not see it."""
 
 
 @dataclass(frozen=True)

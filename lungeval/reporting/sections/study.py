@@ -8,16 +8,13 @@ from lungeval.reporting import (
     blinding,
     effects,
     gallery,
-    headline,
     leak_picture,
     leak_tables,
     leaks,
     provenance,
     refusals,
-    words,
 )
 from lungeval.reporting.findings import Findings
-from lungeval.reporting.forests import Point, forest
 from lungeval.reporting.sections import parts
 from lungeval.reporting.sections.parts import Block, Item, Section
 from lungeval.reporting.tables import Table
@@ -28,36 +25,11 @@ def images_section(findings: Findings, tables: Mapping[str, Table], pictures: Ma
 
     def items(kind: str) -> list[Item]:
         rows = gallery.rows(findings, kind, pictures)
-        body = {"rows": rows, "file": tables["images"].file}
-        return [Item("gallery", body, effect=effects.short(findings.effect))] if rows else []
+        if not rows:
+            return []
+        return [Item("gallery", {"rows": rows, "file": tables["images"].file}, effect=effects.short(findings.effect))]
 
     return Section("images", "Images", parts.blocks(findings, items))
-
-
-def metrics_section(findings: Findings, tables: Mapping[str, Table]) -> Section:
-    """Distances between the pools."""
-    table = tables.get("image-metrics")
-    if table is None:
-        return Section("image-metrics", "Image metrics", ())
-    items: list[Item] = []
-    drawn = []
-    for i, estimand in enumerate(dict.fromkeys(row.estimand for row in findings.metrics)):
-        points = []
-        for row in findings.metrics:
-            if row.estimand == estimand and row.value is not None:
-                arm = findings.arms.index(row.scope.arm) if row.scope.arm in findings.arms else 0
-                shown = words.estimate(row, "significant")
-                cell = words.cell_name(row.scope.modality, row.scope.condition)
-                text = f"{shown.main} ({shown.interval})" if shown.interval else shown.main
-                mark = " (unmatched)" if row.scope.subset == "unmatched" else ""
-                points.append(Point(words.arm_name(row.scope.arm) + mark, row, arm, cell, text))
-        if points:
-            points.sort(key=lambda point: point.heading)
-            title = words.title(estimand)
-            alt, axis = f"{title}, for each generator and cell.", "lower = closer to the reals"
-            drawn.append(forest(f"figure-metric-{i}", alt, points, "significant", axis, caption=title))
-    items.append(Item("figures", drawn, table.html()) if drawn else Item("table", table.html()))
-    return Section("image-metrics", "Image metrics", (Block(tuple(items)),), headline.metric_care(findings))
 
 
 def refusals_section(findings: Findings, tables: Mapping[str, Table]) -> Section:
