@@ -182,7 +182,8 @@ def test_the_cache_spares_the_work_and_changes_nothing(sets, means, tmp_path):
     assert repaired["digest"] == fresh["digest"]
     assert (tmp_path / "c").stat().st_mode & 0o077 == 0, "features of patients are their owner's"
     smaller, _ = measured([sets / "real", sets / "good"], means, cache=tmp_path / "c", size=12)
-    assert smaller["digest"] != fresh["digest"]
+    alone, _ = measured([sets / "real", sets / "good"], means, size=12)
+    assert smaller["digest"] == alone["digest"] != fresh["digest"], "features of another size are others"
 
 
 @pytest.mark.parametrize("size", [None, 16])
@@ -312,7 +313,10 @@ def test_training_images_find_copies(sets, means, tmp_path):
     copies = [pair for pair in data["closest"] if pair["distance"] == 0]
     assert {(pair["fake"], pair["training"]) for pair in copies} == {(f"copy{n}.png", f"i00{n}.png") for n in range(3)}
     assert "COPY  copy0.png ~ i000.png" in text
-    assert (tmp_path / "p").read_text().count("data:image/png;base64,") == 2 * len(data["closest"])
+    page = (tmp_path / "p").read_text()
+    assert page.count("data:image/png;base64,") == 2 * len(data["closest"])
+    marked = sum(pair["copy"] for pair in data["closest"])
+    assert page.count('<figure class="copy">') == page.count("<b>copy</b>") == marked < len(data["closest"])
 
 
 def test_default_metrics_include_those_of_pixels(sets):

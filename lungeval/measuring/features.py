@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lungeval.errors import LungevalError, raise_all
+from lungeval.extractors.torch_runner import DEVICE, chosen_device
 from lungeval.files import write_atomic
 from lungeval.images import Recipe
 from lungeval.keys import canonical, sha256_file
@@ -58,16 +60,26 @@ def versions() -> dict[str, str]:
 def store_of(root: Path, extractor: Any, recipe: Recipe, modality: str) -> Store:
     """The store of an extractor's features of images harmonised by a recipe.
 
-    Its name follows from the extractor (name, weights, preprocessing, source code), the recipe, the modality (which
-    decides how levels are read) and the versions of what computes them: a change of any of them is another store.
+    Its name follows from the extractor (name, weights, preprocessing, source code, kind of device), the recipe, the
+    modality (which decides how levels are read) and the versions of what computes them: a change of any is another
+    store.
     """
     code = inspect.getsourcefile(type(extractor))
     about = {
         "extractor": extractor.name, "weights_sha256": extractor.weights_sha256,
         "preprocessing": extractor.preprocessing, "code": sha256_file(Path(code)) if code else "",
-        "recipe": recipe.to_json(), "modality": modality, "versions": versions(),
+        "recipe": recipe.to_json(), "modality": modality, "device": _device(extractor), "versions": versions(),
     }  # fmt: skip
     return _opened(root, extractor.name, about)
+
+
+def _device(extractor: Any) -> str:
+    """The kind of device that a network runs on: its last digits depend on it. Empty for what is no network."""
+    at_home = getattr(extractor, "at_home", None)
+    if at_home is None:
+        return ""
+    asked = os.environ.get(DEVICE) or at_home
+    return str(asked).partition(":")[0] if asked else str(chosen_device().type)
 
 
 def sizes_of(root: Path, recipe: Recipe, modality: str) -> Store:

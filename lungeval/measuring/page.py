@@ -138,9 +138,9 @@ dd { margin: 0; max-width: 60rem; color: var(--soft); overflow-wrap: anywhere; }
 copies are nearer than images that are certainly no copies ever are. They are places to look at, no proof.</p>
 <div class="pairs">
 {% for pair in pairs %}
-<figure class="{{ 'copy' if pair.copy }}"><div>{% if pair.left %}<img src="{{ pair.left }}" alt="{{ pair.fake }}">
+<figure class="{{ 'copy' if pair.near }}"><div>{% if pair.left %}<img src="{{ pair.left }}" alt="{{ pair.fake }}">
 <img src="{{ pair.right }}" alt="{{ pair.training }}">{% endif %}</div>
-<figcaption>{% if pair.copy %}<b>copy</b>, {% endif %}{{ pair.distance }}{{ pair.ratio }}
+<figcaption>{% if pair.near %}<b>copy</b>, {% endif %}{{ pair.distance }}{{ pair.ratio }}
 <br>{{ pair.arm }}: {{ pair.fake }}<br>{{ pair.training }}</figcaption></figure>
 {% endfor %}
 </div>

@@ -120,10 +120,11 @@ def _sentence(text: str | None) -> str:
 
 def _pairs(found: Measurement) -> list[dict[str, Any]]:
     told = []
-    for pair in found.closest[:SHOWN]:
+    for pair in sorted(found.closest, key=lambda pair: not pair["copy"])[:SHOWN]:
         ratio = "" if pair["ratio"] is None else f", {pair['ratio']:.2g} of what held-out reals keep"
         told.append({
-            **pair, "distance": f"distance {number(pair['distance'])}", "ratio": ratio,
+            **{name: pair[name] for name in ("arm", "fake", "training")}, "near": pair["copy"],
+            "distance": f"distance {number(pair['distance'])}", "ratio": ratio,
             "left": found.pictures.get((pair["arm"], pair["fake"]), ""),
             "right": found.pictures.get(("training", pair["training"]), ""),
         })  # fmt: skip
