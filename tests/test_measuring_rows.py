@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lungeval.measuring import rows
 from lungeval.measuring.drawing import drawings, ticks
 from lungeval.measuring.pools import cells_by_arm, cells_of, equal_parts, in_order
 from lungeval.measuring.rows import Part, estimates, standardised
@@ -153,3 +154,28 @@ def test_ticks_are_round():
     assert ticks(-1, 11) == [0, 2, 4, 6, 8, 10]
     assert ticks(-0.03, 0.02) == [-0.03, -0.02, -0.01, 0.0, 0.01, 0.02]
     assert ticks(120, 121)[0] >= 120
+
+
+def test_of_large_sets_a_sample_is_compared_but_the_raw_distance_is_of_all(monkeypatch):
+    pools = {"real": pool("real", 90, 1), "g": pool("g", 70, 2)}
+    whole = part(pools)
+    cells = cells_of(pools, per_condition=False)
+    metrics = [FrechetMetric(), KernelMetric()]
+    before = {row.estimand: row for row in estimates(whole, cells, metrics, Settings(shuffles=5))}
+    monkeypatch.setattr(rows, "LARGE", 40)
+    after = {row.estimand: row for row in estimates(whole, cells, metrics, Settings(shuffles=5))}
+    raw, sampled = (after[f"{name}[net]"] for name in ("frechet", "kernel"))
+    assert (raw.n_real, raw.n_fake) == (90, 70)
+    assert raw.value == pytest.approx(before["frechet[net]"].value, rel=1e-9)
+    assert (sampled.n_real, sampled.n_fake) == (40, 40)
+    assert "a random sample of the 90 reals; a random sample of the 70 fakes" in sampled.reason
+    assert "sample" not in (raw.reason or "")
+
+
+def test_both_sets_are_brought_together_once(monkeypatch):
+    pools, made = {"real": pool("real", 30, 1), "g": pool("g", 30, 2)}, []
+    build = rows.Joint
+    monkeypatch.setattr(rows, "Joint", lambda *given: made.append(1) or build(*given))
+    metrics = [FrechetMetric(), KernelMetric()]
+    estimates(part(pools), cells_of(pools, per_condition=False), metrics, Settings(shuffles=5))
+    assert len(made) == 1

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lungeval.errors import LungevalError
+from lungeval.metrics import comparing
 from lungeval.metrics.base import Settings
 from lungeval.metrics.comparing import pairs
 from lungeval.metrics.frechet_excess import excess_of
@@ -110,3 +111,20 @@ def test_equal_generators_are_called_different_by_chance_alone():
     for values in ps.values():
         assert np.mean(np.array(values) <= 0.05) <= 0.11
         assert 0.4 < np.mean(values) < 0.6
+
+
+def test_many_fakes_take_their_p_from_the_normal_distribution(monkeypatch):
+    monkeypatch.setattr(comparing, "SMALL", 10)
+    monkeypatch.setattr(comparing, "MEDIUM", 10)
+    near, far = (pairs(features(40, 0), {"a": features(20, 1, s), "b": features(20, 2)}, QUICK)[0] for s in (0.1, 1.5))
+    assert near.reason == "p from the normal distribution"
+    assert near.p > 0.05 > far.p
+    assert comparing.normal_p(-1.959963984540054, 1.0) == pytest.approx(0.05)
+    assert comparing.normal_p(1.0, 0.0) is None
+
+
+def test_large_sets_are_sampled(monkeypatch):
+    monkeypatch.setattr(comparing, "LARGE", 15)
+    for row in pairs(features(40, 0), {"a": features(20, 1), "b": features(25, 2)}, QUICK):
+        assert (row.n, row.n_real) == (15, 15)
+        assert "random samples of at most 15 images a set" in row.reason

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lungeval.errors import LungevalError
-from lungeval.metrics import moments
+from lungeval.metrics import moments, streaming
 from lungeval.metrics.frechet import frechet_distance
-from lungeval.metrics.frechet_parts import between
+from lungeval.metrics.frechet_maps import between
+from lungeval.metrics.frechet_parts import parts
+from lungeval.metrics.joint import Joint
 from lungeval.metrics.moments import Moments
 
 
@@ -85,3 +87,19 @@ def test_moments_of_too_few_or_other_features_are_refused():
         between(Moments.of(rows(1)), Moments.of(rows()))
     with pytest.raises(ValueError, match="features"):
         between(Moments.of(rows(d=3)), Moments.of(rows()))
+
+
+def test_streamed_is_what_all_at_once_gives(tmp_path, monkeypatch):
+    real, fake = rows(90, seed=1), rows(70, seed=2)
+    clusters = np.arange(160) // 2
+    joint = Joint(real, fake, clusters)
+    whole = parts(joint, joint.fakes, influence=True)
+    for name, side in (("real", real), ("fake", fake)):
+        np.save(tmp_path / f"{name}.npy", side)
+    monkeypatch.setattr(moments, "BLOCK", 16)
+    monkeypatch.setattr(streaming, "BLOCK", 16)
+    sides = [np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in ("real", "fake")]
+    found = streaming.streamed(*sides, joint.clusters, 0.95)
+    assert found.value == pytest.approx(whole.value, rel=1e-9)
+    assert found.se == pytest.approx(joint.spread(whole.first, whole.second), rel=1e-6)
+    assert found.low < found.value < found.high

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lungeval.metrics.base import Array, Features, Settings, table
-from lungeval.metrics.frechet_excess import equal_parts, excess_of
+from lungeval.metrics.frechet_excess import Excess, equal_parts, excess_of
 from lungeval.metrics.frechet_parts import from_products, parts
 from lungeval.metrics.joint import MOST, Joint, draw_whole, p_value
 from lungeval.metrics.kernel import cubic
@@ -23,8 +23,10 @@ from lungeval.records import REAL_ARM
 from lungeval.statistics.evidence import holm
 from lungeval.statistics.quantiles import normal_quantile
 
-SMALL = 64
-"""Fakes of an arm up to which the Fréchet distance is exchanged `settings.cheap` times."""
+SMALL, MEDIUM = 64, 500
+"""Fakes of an arm up to which the Fréchet distance is exchanged `settings.cheap` times, and up to which at all."""
+LARGE = 1_000
+"""Images of a set that are compared at most: a random sample of larger ones."""
 Numbers = npt.NDArray[np.intp]
 
 
@@ -54,6 +56,8 @@ class Compared:
     """Holm's adjustment over all pairs of arms, within the quantity."""
     n: int
     """Fakes of each."""
+    n_real: int
+    """Reals."""
     method: str
     """How it was computed."""
     source: str
@@ -97,8 +101,9 @@ def pairs(
     """
     found: list[Compared] = []
     for quantity in quantities:
+        known: dict[tuple[str, int], Excess] = {}
         rows = [
-            _pair(quantity, (one, two), real, (fakes[one], fakes[two]), settings, clusters)
+            _pair(quantity, (one, two), real, (fakes[one], fakes[two]), settings, clusters, known)
             for one, two in combinations(fakes, 2)
         ]
         tested = [row for row in rows if row.p is not None]
@@ -109,52 +114,63 @@ def pairs(
 
 def _pair(
     quantity: str, names: tuple[str, str], real: Features, fakes: tuple[Features, Features], settings: Settings,
-    clusters: Mapping[str, npt.ArrayLike] | None,
+    clusters: Mapping[str, npt.ArrayLike] | None, known: dict[tuple[str, int], Excess],
 ) -> Compared:  # fmt: skip
     """One pair of generators by one quantity."""
-    labels = [None if clusters is None else np.asarray(clusters[arm]) for arm in (REAL_ARM, *names)]
-    size = min(len(fakes[0]), len(fakes[1]))
-    sides, groups = [], []
-    for features, label in zip(fakes, labels[1:], strict=True):
-        own = np.arange(len(features)) if label is None else np.unique(label, return_inverse=True)[1].reshape(-1)
+    labels = None if clusters is None else [np.asarray(clusters[arm]) for arm in (REAL_ARM, *names)]
+    size = min(len(fakes[0]), len(fakes[1]), LARGE)
+    sets, groups = [], []
+    for place, (features, most) in enumerate(zip((real, *fakes), (LARGE, size, size), strict=True)):
+        label = np.arange(len(features)) if labels is None else labels[place]
         kept = np.arange(len(features))
-        if len(features) > size:
-            kept = draw_whole(own, size, np.random.default_rng([settings.seed, 0xEA]))
-        sides.append(table(features, "fake")[kept])
-        groups.append(None if label is None else label[kept])
-    least = min(len(real), len(sides[0]), len(sides[1]))
+        if len(features) > most:
+            own = np.unique(label, return_inverse=True)[1].reshape(-1)
+            kept = draw_whole(own, most, np.random.default_rng([settings.seed, 0xEA]))
+        sets.append(table(np.asarray(features[kept]), "fake" if place else "real"))
+        groups.append(label[kept] + (place << 40) if labels is None else label[kept])
     missing = Compared(
-        *names, quantity, None, None, None, None, None, None, None, size, METHODS[quantity], SOURCE,
+        *names, quantity, None, None, None, None, None, None, None, size, len(sets[0]), METHODS[quantity], SOURCE,
         f"needs two images of each side; there are {len(real)} reals, {len(fakes[0])} and {len(fakes[1])} fakes",
     )  # fmt: skip
-    if least < 2:
+    if min(len(one) for one in sets) < 2:
         return missing
-    if quantity == "kernel" and len(real) + len(sides[0]) + len(sides[1]) > MOST:
-        return replace(missing, reason=f"more than {MOST:,} images")
-    told = [labels[0], *groups]
-    whole = _Pair(table(real, "real"), sides[0], sides[1], None if labels[0] is None else told)
-    value, influence, exchanged = _QUANTITIES[quantity](whole, settings)
+    whole = _Pair(names, sets, groups)
+    value, influence, exchanged = _QUANTITIES[quantity](whole, settings, known)
     se = whole.spread(influence)
-    if quantity == "kernel" or size > whole.joint.d:
+    if exchanged.size > 1 and (quantity == "kernel" or size > whole.joint.d):
         # Where nothing cancels a jackknife counts the second-order part twice: what exchanged fakes still vary by.
         second = float(np.var(exchanged, ddof=1))
         se = float(np.sqrt(max(se**2 - second, second)))
     half = normal_quantile(settings.level) * se
-    reason = None if len(fakes[0]) == len(fakes[1]) else f"at {size} fakes each, drawn from the larger arm"
-    p = p_value(abs(value), np.abs(exchanged))
+    reasons = [] if len(fakes[0]) == len(fakes[1]) else [f"at {size} fakes each, drawn from the larger arm"]
+    if max(len(real), *(len(one) for one in fakes)) > LARGE:
+        reasons.append(f"random samples of at most {LARGE:,} images a set")
+    if exchanged.size > 1:
+        p: float | None = p_value(abs(value), np.abs(exchanged))
+    else:
+        p = normal_p(value, se)
+        reasons.append("p from the normal distribution")
     return replace(
-        missing, value=value, se=se, low=value - half, high=value + half, level=settings.level, p=p, reason=reason
-    )
+        missing, value=value, se=se, low=value - half, high=value + half, level=settings.level, p=p,
+        reason="; ".join(reasons) or None,
+    )  # fmt: skip
+
+
+def normal_p(value: float, se: float) -> float | None:
+    """Two-sided p of a value against 0; None where its error is 0."""
+    from statistics import NormalDist
+
+    return 2 * NormalDist().cdf(-abs(value) / se) if se > 0 else None
 
 
 class _Pair:
     """Reals and the fakes of two generators, with the clusters of all."""
 
-    def __init__(self, real: Array, one: Array, two: Array, labels: Sequence[npt.ArrayLike | None] | None) -> None:
-        self.n, self.a, self.b = len(real), len(one), len(two)
-        total = self.n + self.a + self.b
-        flat = np.arange(total) if labels is None else np.concatenate([np.asarray(label) for label in labels])
-        self.joint = Joint(real, np.concatenate([one, two]), flat)
+    def __init__(self, names: tuple[str, str], sets: Sequence[Array], groups: Sequence[npt.ArrayLike]) -> None:
+        self.names = names
+        self.n, self.a, self.b = (len(one) for one in sets)
+        flat = np.concatenate([np.asarray(group) for group in groups])
+        self.joint = Joint(sets[0], np.concatenate(sets[1:]), flat)
 
     @property
     def places(self) -> tuple[Numbers, Numbers]:
@@ -186,15 +202,19 @@ Found = tuple[float, tuple[Array, Array, Array], Array]
 """The difference, influences of reals and both generators' images, and the differences after exchanges."""
 
 
-def _frechet(pair: _Pair, settings: Settings) -> Found:
+def _frechet(pair: _Pair, settings: Settings, known: dict[tuple[str, int], Excess]) -> Found:
     """By the excess of the Fréchet distance.
 
     What chance alone gives an exchanged set is interpolated: the mean of both generators', moved by each image's
     influence on it. So an exchange costs two distances, not hundreds.
     """
-    one, two = (excess_of(pair.alone(side), settings) for side in (0, 1))
+    for side, size in enumerate((pair.a, pair.b)):
+        if (pair.names[side], size) not in known:
+            known[pair.names[side], size] = excess_of(pair.alone(side), settings)
+    one, two = (known[pair.names[side], size] for side, size in enumerate((pair.a, pair.b)))
     bias = np.concatenate([one.null_influence.fake + one.null.mean(), two.null_influence.fake + two.null.mean()])
-    count = settings.cheap if max(pair.a, pair.b) <= SMALL else max(199, settings.shuffles)
+    most = max(pair.a, pair.b)
+    count = settings.cheap if most <= SMALL else max(199, settings.shuffles) if most <= MEDIUM else 0
     exchanges = pair.exchanges(count, settings.seed)
     totals = np.zeros((len(exchanges), 2))
     subsets = equal_parts(pair.alone(0), settings.seed)
@@ -216,7 +236,7 @@ def _frechet(pair: _Pair, settings: Settings) -> Found:
     return one.value - two.value, influence, totals[:, 0] - totals[:, 1]
 
 
-def _kernel(pair: _Pair, settings: Settings) -> Found:
+def _kernel(pair: _Pair, settings: Settings, _: dict[tuple[str, int], Excess]) -> Found:
     """By the kernel distance."""
     (one, own), (two, other) = (Gram(pair.alone(side), cubic).observed() for side in (0, 1))
     values = cubic(pair.joint)
@@ -235,4 +255,7 @@ def _kernel(pair: _Pair, settings: Settings) -> Found:
     return one - two, (own.real - other.real, own.fake, -other.fake), np.asarray(differences)
 
 
-_QUANTITIES: dict[str, Callable[[_Pair, Settings], Found]] = {"frechet_excess": _frechet, "kernel": _kernel}
+_QUANTITIES: dict[str, Callable[[_Pair, Settings, dict[tuple[str, int], Excess]], Found]] = {
+    "frechet_excess": _frechet,
+    "kernel": _kernel,
+}

@@ -13,14 +13,15 @@ import numpy as np
 
 from lungeval.metrics.base import Array, Influence, Measured, Settings
 from lungeval.metrics.frechet_error import standard_error
-from lungeval.metrics.frechet_parts import Mask, Numbers, between, parts
+from lungeval.metrics.frechet_maps import between
+from lungeval.metrics.frechet_parts import Mask, Numbers, parts
 from lungeval.metrics.joint import MOST, Joint, draw_whole, p_value
 from lungeval.metrics.moments import Moments
 
 SPLITS = 10
 """Random halvings of the reals for the floor."""
-SUBSETS = 10
-"""Most subsets of the larger side that stand against the smaller one in turn."""
+SUBSETS = (4, 10)
+"""Least and most subsets of the larger side that stand against the smaller one in turn."""
 FEW = 20
 """Permutations where there are more than `MOST` images: each costs a pass over all of them."""
 TRACED = 25
@@ -112,7 +113,7 @@ def excess_of(joint: Joint, settings: Settings) -> Excess:
         limit = f"{limit}; {count} permutations" if limit else f"{count} permutations"
     se = joint.spread(influence.real, influence.fake)
     if size > joint.d:
-        se = _error_of_subsets(joint, subsets, settings.seed)
+        se *= _correction(joint.part(*subsets[0]), settings.seed)
     p = p_value(value - mean, (values - mean) * _narrowing(values, observed))
     return Excess(value - mean, se, p, values, size, influence, of_null, limit)
 
@@ -126,13 +127,11 @@ def _narrowing(null: Array, observed: list[float]) -> float:
     return float(np.sqrt(max(rest, single / subsets) / single))
 
 
-def _error_of_subsets(joint: Joint, subsets: list[tuple[Numbers | None, Numbers | None]], seed: int) -> float:
-    """Root mean square of the subsets' errors: at most too large, as they share images."""
-    errors = []
-    for reals, fakes in subsets[:3]:
-        part = joint.part(reals, fakes)
-        errors.append(standard_error(part, parts(part, part.fakes, influence=True), seed))
-    return float(np.sqrt(np.mean(np.square(errors))))
+def _correction(part: Joint, seed: int) -> float:
+    """What taking off the second-order part leaves of a jackknife's error."""
+    found = parts(part, part.fakes, influence=True)
+    jackknife = part.spread(found.first, found.second)
+    return standard_error(part, found, seed) / jackknife if jackknife > 0 else 1.0
 
 
 def equal_parts(joint: Joint, seed: int) -> list[tuple[Numbers | None, Numbers | None]]:
@@ -142,9 +141,26 @@ def equal_parts(joint: Joint, seed: int) -> list[tuple[Numbers | None, Numbers |
     least, most = sorted((joint.n, joint.m))
     draw = np.random.default_rng([seed, 0xE0])
     larger = joint.clusters[: joint.n] if joint.n > joint.m else joint.clusters[joint.n :]
-    drawn = [draw_whole(larger, least, draw) for _ in range(min(-(-most // least), SUBSETS))]
-    drawn = [one for one in drawn if len(one) >= 2]
+    count = min(max(-(-most // least), SUBSETS[0]), SUBSETS[1])
+    drawn: list[Numbers] = []
+    while len(drawn) < count:
+        found = _dealt(larger, least, draw)
+        if not found:
+            break
+        drawn += found[: count - len(drawn)]
     return [(one, None) if joint.n > joint.m else (None, one) for one in drawn] or [(None, None)]
+
+
+def _dealt(clusters: Numbers, size: int, draw: np.random.Generator) -> list[Numbers]:
+    """Disjoint sets of about `size` images, as many as there are: clusters dealt whole in a random order."""
+    rest, found = np.arange(len(clusters)), []
+    while len(rest) >= size:
+        chosen = draw_whole(clusters[rest], size, draw)
+        if len(chosen) < 2:
+            break
+        found.append(rest[chosen])
+        rest = np.delete(rest, chosen)
+    return found
 
 
 def _index(joint: Joint, reals: Numbers | None, fakes: Numbers | None) -> Numbers:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from lungeval.errors import LungevalError
 from lungeval.metrics.base import Array, Features, checked
 
-MOST = 20_000
-"""Images of both sets together whose products are held at once (3.2 GB); larger sets go by blocks or subsets."""
+MOST = 10_000
+"""Images of both sets together whose products are held at once (0.8 GB); larger sets go by blocks or subsets."""
 
 
 class Joint:
@@ -71,11 +71,16 @@ class Joint:
         found = self.rows @ self.rows.T
         return np.asarray((found + found.T) / 2)
 
-    @cached_property
+    @property
     def products(self) -> Array:
-        """(n + m, n + m) inner products of the features as given, for kernels that are not translation-invariant."""
+        """(n + m, n + m) inner products of the features as given, for kernels that are not translation-invariant.
+
+        A new array at every call, which the caller may change.
+        """
         along = self.rows @ self.mean
-        return np.asarray(self.gram + along[:, None] + along[None, :] + self.mean @ self.mean)
+        found = self.gram + along[:, None]
+        found += along + self.mean @ self.mean
+        return np.asarray(found)
 
     @cached_property
     def squared(self) -> Array:
@@ -84,7 +89,9 @@ class Joint:
         Of near copies only about 8 digits of the largest squared norm hold: check those again by `exact`.
         """
         norms = np.diagonal(self.gram)
-        found = norms[:, None] + norms[None, :] - 2 * self.gram
+        found = self.gram * -2
+        found += norms[:, None]
+        found += norms
         np.maximum(found, 0, out=found)
         np.fill_diagonal(found, 0)
         return np.asarray(found)

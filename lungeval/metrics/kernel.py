@@ -27,7 +27,8 @@ SUBSETS, SIZE = 100, 1000
 
 def cubic(joint: Joint) -> Array:
     """(n + m, n + m) kernel (x . y / d + 1)^3 of every pair, a new array."""
-    values: Array = joint.products / joint.d
+    values = joint.products
+    values /= joint.d
     for start in range(0, len(values), BLOCK):
         part = values[start : start + BLOCK]
         part += 1
