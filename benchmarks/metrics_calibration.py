@@ -117,7 +117,7 @@ def main() -> None:
     options = parser.parse_args()
     began = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        errors(pool, [(200, 60), (500, 40)] if options.quick else [(200, 300), (500, 300), (5000, 60)])
+        errors(pool, [(200, 60), (500, 40)] if options.quick else [(200, 1000), (500, 1000), (5000, 60)])
         count = 60 if options.quick else 200
         beyond_chance(pool, beyond, "excess over chance, 100 permutations", [(200, 200), (50, 50), (200, 40)], count)
         beyond_chance(pool, kernel, "kernel distance, 999 permutations", [(200, 200), (50, 50), (200, 40)], count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +13,8 @@ from pydantic import ValidationError
 
 from lungeval.errors import LungevalError
 from lungeval.files import write_atomic
-from lungeval.keys import sha256_file
 from lungeval.progress import Progress
-from lungeval.records import Estimate, estimates_of
+from lungeval.records import Estimate, estimates_of, to_json
 from lungeval.reporting import metric_readers as readers
 from lungeval.reporting import words
 from lungeval.reporting.agreement_page import Images, page
@@ -93,19 +93,25 @@ def _read(paths: Sequence[Path]) -> list[Scored]:
                 "run-folder", "no scored run: it has no 4-scores/results.json", where=str(path),
                 remedy="give a folder that `lungeval run` made and scored, or its results.json",
             )  # fmt: skip
-        content = sha256_file(file)
+        folder = file.parent.parent if file.parent.name == STAGES["score"] else file.with_suffix("")
+        name = folder.resolve().name
+        scored = _scored(file, name)
+        content = _content(scored)
         if content in known:
             what = f"the same results as {known[content]}: its generators would count twice"
             raise LungevalError("usage", what, where=str(path), remedy="give each run once")
         known[content] = path
-        folder = file.parent.parent if file.parent.name == STAGES["score"] else file.with_suffix("")
-        name = folder.resolve().name
         taken = {run.name for run in found}
         name = (
             name if name not in taken else next(f"{name} ({i})" for i in range(2, 99) if f"{name} ({i})" not in taken)
         )
-        found.append(_scored(file, name))
+        found.append(replace(scored, name=name))
     return found
+
+
+def _content(run: Scored) -> str:
+    """A hash of what readers and images gave: the same for a run and its replay, whatever either is called."""
+    return hashlib.sha256(to_json([run.estimates, run.metrics]).encode()).hexdigest()
 
 
 def _scored(file: Path, name: str) -> Scored:

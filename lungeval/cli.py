@@ -274,10 +274,10 @@ def blind(run: Path, preview: bool, progress: Any) -> Answer:
 @verb
 @click.argument("paths", type=FILE, nargs=-1, required=True, metavar="RUN | REAL FAKE...")
 @click.option("--extractor", "extractors", multiple=True, help="Feature network: `name` or `name:argument`; repeat.")
-@click.option("--metric", "metrics", multiple=True, help="Metric; repeat. Default: all that the input allows.")
+@click.option("--metric", "metrics", multiple=True, help="Metric, `name` or `name:argument`; repeat (docs/measure.md).")
 @click.option("--per", type=click.Choice(["condition"]), help="Rows also by condition (column of metadata.csv).")
 @click.option("--features", is_flag=True, help="The files are features (.npy or .npz, n x d), not images.")
-@click.option("--training", type=FILE, help="Folder or .npz of the generator's training images: finds copies.")
+@click.option("--training", type=FILE, help="The generator's training images (with --features, theirs): finds copies.")
 @click.option("--size", type=click.IntRange(8, 4096), help="Side of the harmonised images, pixels; default: the "
               "smallest image's, at most 512.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="Of shuffles and draws.")
@@ -288,7 +288,7 @@ def blind(run: Path, preview: bool, progress: Any) -> Answer:
 @click.option("--no-cache", is_flag=True, help="Keep no features.")
 @click.option("--reference", is_flag=True, help="Also torchmetrics' Fréchet distance of the same features.")
 def measure(paths: tuple[Path, ...], features: bool, progress: Any, **options: Any) -> Answer:
-    """Stage: image metrics over the pool of RUN. Or compare FAKE with REAL: folders, .npz, or files of features."""
+    """Image metrics of FAKE beside REAL (folders, .npz, features), or the stage over the pool of RUN."""
     if len(paths) == 1 and not features:
         from lungeval.measuring.command import refuse_options
 

@@ -112,5 +112,5 @@ def disk_fault(error: OSError) -> LungevalError:
     """A file or folder that the system refuses, in words."""
     return LungevalError(
         "failed", (error.strerror or str(error)).lower(), where=str(error.filename or ""),
-        remedy="make room or make it writable, or choose another folder (--reports, --out, --into)",
+        remedy="make room or make it writable, or choose another folder (--reports, --out, --into, --cache)",
     )  # fmt: skip

@@ -114,9 +114,22 @@ def open_extractor(text: str, *, where: str = "", folder: Path | None = None) ->
         LungevalError: `backend` where nothing is called that, or an argument is missing or not wanted; `plugin` where
             its code breaks.
     """
-    kind, argument = check_extractor(text, where=where, folder=folder)
+    return _opened("extractors", text, where, folder)
+
+
+def open_metric(text: str, *, where: str = "", folder: Path | None = None) -> Any:
+    """A metric, from `name`, `name:argument` (`vendi:2`, `cmmd:biased`) or a path ending in .py.
+
+    Raises:
+        LungevalError: as `open_extractor`.
+    """
+    return _opened("metrics", text, where, folder)
+
+
+def _opened(family: Family, text: str, where: str, folder: Path | None) -> Any:
+    kind, argument = check_argument(family, text, where=where, folder=folder)
     words = [_whole_path(argument, folder or Path.cwd())] if argument else []
-    with plugin_code(f"the extractor '{text}' broke when it was opened", where):
+    with plugin_code(f"the {family[:-1]} '{text}' broke when it was opened", where):
         try:
             return kind(*words)
         except LungevalError as fault:
@@ -125,19 +138,21 @@ def open_extractor(text: str, *, where: str = "", folder: Path | None = None) ->
             raise
 
 
-def check_extractor(text: str, *, where: str = "", folder: Path | None = None) -> tuple[Any, str]:
+def check_argument(family: Family, text: str, *, where: str = "", folder: Path | None = None) -> tuple[Any, str]:
     """The class that `name:argument` asks for and the argument, without opening it.
 
     Raises:
         LungevalError: as `open_extractor`.
     """
     name, _, argument = (text, "", "") if text.endswith(".py") else text.partition(":")
-    kind = load("extractors", name, where=where, folder=folder)
+    kind = load(family, name, where=where, folder=folder)
     try:
         inspect.signature(kind).bind(*([argument] if argument else []))
     except TypeError:
-        what = f"the extractor {name} takes no argument" if argument else f"the extractor {name} needs an argument"
-        remedy = f"write {name}" if argument else f"write {name}:ARGUMENT (see docs/extractors.md)"
+        one = family[:-1]
+        what = f"the {one} {name} takes no argument" if argument else f"the {one} {name} needs an argument"
+        see = " (see docs/extractors.md)" if family == "extractors" else ""
+        remedy = f"write {name}" if argument else f"write {name}:ARGUMENT{see}"
         raise LungevalError("backend", what, where=where, remedy=remedy) from None
     except ValueError:
         pass  # a class that does not tell its arguments

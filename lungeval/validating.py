@@ -21,7 +21,7 @@ from lungeval.protocol import Cell, Generator, Located, LockedProtocol
 from lungeval.protocol import asked as images_asked
 from lungeval.protocol_files import Loaded, load_protocol
 from lungeval.records import ANY_CONDITION, REAL_ARM
-from lungeval.registry import BUILT_IN, Family, check_extractor, load, names, open_extractor, plugin_code
+from lungeval.registry import BUILT_IN, Family, check_argument, load, names, open_extractor, open_metric, plugin_code
 from lungeval.yamlfile import Document, expand, scan, shorten
 
 CHECKS: list[tuple[str, str]] = [
@@ -151,23 +151,26 @@ def _check_names(loaded: Loaded, document: Document, report: Report) -> None:
                 if not (loaded.path.parent / Path(name).expanduser()).is_file():
                     report.faults.append(document.fault(path, f"there is no file {name}", "correct the path"))
                 continue
-            plain = name.partition(":")[0] if family == "extractors" else name
+            plain = name.partition(":")[0]
             if plain not in names(family):
                 what = f"no {family[:-1]} is called '{plain}'"
                 report.faults.append(document.fault(path, what, did_you_mean(plain, names(family))))
-            elif plain in BUILT_IN["extractors"]:
-                _check_extractor(name, loaded.path.parent, document, path, report)
+            elif plain in BUILT_IN[family]:
+                _check_opening(family, name, loaded.path.parent, document, path, report)
 
 
-def _check_extractor(name: str, folder: Path, document: Document, path: tuple[str | int, ...], report: Report) -> None:
+def _check_opening(
+    family: Family, name: str, folder: Path, document: Document, path: tuple[str | int, ...], report: Report
+) -> None:
     """An argument is a fault where none is taken or one is missing, and a warning where nothing is there (yet)."""
     try:
-        check_extractor(name)
+        check_argument(family, name)
     except LungevalError as error:
         report.faults.append(document.fault(path, error.what, error.remedy))
         return
     try:
-        open_extractor(name, where=document.where(path), folder=folder)
+        opening = open_extractor if family == "extractors" else open_metric
+        opening(name, where=document.where(path), folder=folder)
     except LungevalError as error:
         (report.warnings if error.code == "backend" else report.faults).extend(error.faults())
 

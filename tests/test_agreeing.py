@@ -176,3 +176,14 @@ def test_image_by_image_is_taken_over_from_scoring(tmp_path: Path) -> None:
     assert [part["rows"][0].value for part in data["image_rows"]] == [0.31]
     assert "+0.31 (+0.10 to +0.50)" in text
     assert (tmp_path / "p.html").read_text(encoding="utf-8").count('<g class="one">') == 40
+
+
+def test_a_replay_does_not_count_twice(tmp_path: Path) -> None:
+    first, second = scored(tmp_path / "a", 3), scored(tmp_path / "b", 3)
+    path = second / "4-scores" / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8"))
+    results["run"]["name"] = "study again"  # as a replay: another protocol, the same images and answers
+    path.write_text(to_json(results), encoding="utf-8")
+    with pytest.raises(LungevalError, match="would count twice") as fault:
+        agree_runs([first, second], None, QUIET)
+    assert fault.value.code == "usage"

@@ -276,6 +276,11 @@ def test_all_faulty_images_are_named_at_once(sets, means, tmp_path):
         (["real", "good"], {"shard": "3/2", "cache": Path("c")}, "usage", "write i/N"),
         (["real", "good"], {"shard": "1/2"}, "usage", "--shard and --no-cache"),
         (["real", "ct"], {}, "design", "no modality in common"),
+        (["real", "good"], {"training": Path("nowhere")}, "image", "correct the path of --training"),
+        (["real", "good"], {"out": Path("/")}, "usage", "--out / is a folder"),
+        (["real", "good"], {"out": Path(__file__) / "page.html"}, "usage", "cannot be written"),
+        (["real", "tiny"], {}, "image", "the smallest side of an image is 6 pixels"),
+        (["real", "x.npy"], {}, "usage", "give --features where it holds features"),
     ],
 )
 def test_what_is_refused(sets, means, tmp_path, paths, more, code, words):
@@ -283,11 +288,35 @@ def test_what_is_refused(sets, means, tmp_path, paths, more, code, words):
     folder(tmp_path / "ct", 3, 4, conditions=("covid_19",))
     text = (tmp_path / "ct" / "metadata.csv").read_text().replace("condition,", "modality,").replace("covid_19", "ct")
     (tmp_path / "ct" / "metadata.csv").write_text(text)
-    where = [tmp_path / p if p in ("empty", "ct", "nowhere") else sets / p for p in paths]
+    folder(tmp_path / "tiny", 3, 4, side=6)
+    where = [tmp_path / p if p in ("empty", "ct", "nowhere", "tiny") else sets / p for p in paths]
     with pytest.raises(LungevalError) as caught:
         measured(where, means, **more)
     assert caught.value.code == code
     assert words in str(caught.value)
+
+
+def test_what_limits_a_comparison_is_said_in_the_table_the_page_and_the_results(sets, means, tmp_path):
+    shutil.copytree(sets / "good", tmp_path / "more")
+    Image.fromarray(picture(5, side=36)).save(tmp_path / "more" / "film.png")
+    folder(tmp_path / "ct", 3, 4)
+    for n in range(3):
+        shutil.move(tmp_path / "ct" / f"i00{n}.png", tmp_path / "more" / f"slice{n}.png")
+    rows = "".join(f"slice{n}.png,ct,\n" for n in range(3))
+    listed = (tmp_path / "more" / "metadata.csv").read_text().splitlines()[1:]
+    films = "".join(f"{line.split(',')[0]},xray,{line.split(',')[1]}\n" for line in listed)
+    (tmp_path / "more" / "metadata.csv").write_text(f"file,modality,condition\n{films}film.png,xray,covid_19\n{rows}")
+    data, text = measured([tmp_path / "more", sets / "good"], means, out=tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for words in (
+        "real: 3 images of ct are left out: not every set has any",
+        "good: 24 of its 24 images are among the reals, too: its distances are too small",
+    ):
+        assert words in data["notices"]
+        assert words in text
+        assert page.index(words) < page.index("<svg")
+    clean, _ = measured([sets / "real", sets / "good"], means)
+    assert clean["notices"] == []
 
 
 def test_an_extractor_that_breaks_is_told_as_a_plug_in_and_nothing_of_it_is_kept(sets, tmp_path):
@@ -314,6 +343,7 @@ def test_training_images_find_copies(sets, means, tmp_path):
     assert {(pair["fake"], pair["training"]) for pair in copies} == {(f"copy{n}.png", f"i00{n}.png") for n in range(3)}
     assert "COPY  copy0.png ~ i000.png" in text
     page = (tmp_path / "p").read_text()
+    assert f"fake (means): {one(data, 'copies').value:.0f} of 15 fakes are a training image, or nearly" in page
     assert page.count("data:image/png;base64,") == 2 * len(data["closest"])
     marked = sum(pair["copy"] for pair in data["closest"])
     assert page.count('<figure class="copy">') == page.count("<b>copy</b>") == marked < len(data["closest"])
@@ -326,6 +356,23 @@ def test_default_metrics_include_those_of_pixels(sets):
     assert {"frechet_excess[radial-power]", "kernel[radial-power]", "vendi[radial-power]", "ms_ssim[pixels]"} <= names
     assert not any(name.startswith("ms_ssim[radial") or name == "kernel[pixels]" for name in names)
     assert [one["name"] for one in data["extractors"]] == ["radial-power", "pixels"]
+
+
+def test_reals_that_are_training_images_are_no_control(sets, means, tmp_path):
+    shutil.copytree(sets / "poor", tmp_path / "training")  # fakes of that name are no training images
+    paths = [sets / "real", tmp_path / "training"]
+    data, text = measured(paths, means, metrics=("memorisation",), training=sets / "real")
+    words = "30 of the 30 reals are training images, too: for memorisation they are no held-out control"
+    assert words in data["notices"]
+    assert words in text
+    (arm,) = {row.scope.arm for row in data["image_metrics"]}
+    assert arm.endswith("-training")
+    for name, seed in (("a", 1), ("training", 2)):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(seed).normal(size=(20, 4)))
+    files = [tmp_path / "a.npy", tmp_path / "training.npy"]
+    given, _ = measured(files, features=True, metrics=("memorisation", "kernel"), training=tmp_path / "a.npy")
+    assert any("20 of the 20 reals are training images" in notice for notice in given["notices"])
+    assert len(rows(given, "kernel")) == 1
 
 
 def test_names_of_arms():

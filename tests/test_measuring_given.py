@@ -66,6 +66,21 @@ def test_the_order_and_the_type_of_rows_do_not_matter(tmp_path):
     assert np.array_equal(one.table, two.table)
 
 
+def test_the_order_of_bytes_does_not_matter(tmp_path):
+    one = read_features(save(tmp_path / "a.npy", features()), "a")
+    two = read_features(save(tmp_path / "b.npy", features().astype(">f8")), "b")
+    assert one.pool.digest() == two.pool.digest()
+    assert np.array_equal(one.table, two.table)
+
+
+def test_sets_that_share_rows_are_told(tmp_path):
+    save(tmp_path / "a.npy", features(20))
+    done = run(tmp_path / "a.npy", save(tmp_path / "b.npy", features(20)[:8]), "--quiet")
+    assert "b: 8 of its 8 images are among the reals, too" in done.stdout
+    apart = run(tmp_path / "a.npy", save(tmp_path / "c.npy", features(20) + 1), "--quiet")
+    assert "among the reals" not in apart.stdout
+
+
 def test_a_set_of_one_image_has_reasons_and_no_values(tmp_path):
     done = run(save(tmp_path / "a.npy", features()), save(tmp_path / "b.npy", features(1)), "--json")
     assert done.exit_code == 0, done.output
@@ -84,6 +99,7 @@ def test_a_set_of_one_image_has_reasons_and_no_values(tmp_path):
         (np.zeros(5), "have shape (5,)"),
         (np.zeros((5, 2, 2)), "have shape (5, 2, 2)"),
         (np.zeros((4, 5), np.int64), "of type int64"),
+        (features() * 1e150, "too large to compute with"),
         (np.asarray([[object()] * 5] * 3, dtype=object), "holds Python objects, which are never loaded"),
         (features(6, 7), "7 features an image, and 5 in"),
     ],
@@ -102,6 +118,7 @@ def test_features_that_are_refused(tmp_path, array, words):
         (b"", "not an .npy or .npz file"),
         (b"file,a,b\n1,2,3\n", "not an .npy or .npz file"),
         (b"\x93NUMPY\x01\x00", "not an .npy or .npz file"),
+        (b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f8', 'shape': (8\n" + b" " * 99, "not an .npy or .npz file"),
         (b"PK\x03\x04 and then nothing", "not an .npy or .npz file"),
     ],
 )

@@ -72,6 +72,14 @@ def test_nearest_neighbours_agree_with_loops(n, m, d, seed, whole):
             assert gaps[nearest[i]] == pytest.approx(min(gaps.values()), abs=1e-9)
 
 
+def test_one_image_far_from_all_makes_no_ties_of_the_others():
+    real, fake = sets(60, 60, 2)
+    real[0] = 1e5
+    rows = np.concatenate([real, fake])
+    gaps = ((rows[:, None] - rows) ** 2).sum(axis=2) + np.diag(np.full(120, np.inf))
+    np.testing.assert_array_equal(nearest_of_other_clusters(Joint(real, fake), None, 0)[0], gaps.argmin(axis=1))
+
+
 def test_ties_favour_no_side():
     same = Joint(np.ones((40, 3)), np.ones((40, 3)))
     assert run(same, 19, 99)["c2st_nn"].value == pytest.approx(0.5, abs=0.02)
@@ -149,6 +157,13 @@ def test_features_without_spread_are_no_decision():
     train, test = logistic.design(np.array([[1.0, 5], [1, 7]]), np.array([[3.0, 6]]))
     assert train.shape == (2, 1)
     assert test.tolist() == [[0]]
+
+
+def test_the_unit_of_the_features_changes_nothing():
+    real, fake = sets(40, 40, 3, shift=2.0)
+    whole, small = (run(Joint(real * unit, fake * unit), 19)["c2st_logistic"] for unit in (1.0, 1e-13))
+    assert whole.value > 0.7
+    assert (small.value, small.p) == (whole.value, whole.p)
 
 
 @pytest.mark.parametrize("shift", [0.0, 3.0])

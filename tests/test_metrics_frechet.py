@@ -255,3 +255,31 @@ def test_the_excess_is_calibrated():
     assert abs(values.mean()) < 3 * values.std() / np.sqrt(150)
     assert 0.75 < np.sqrt((errors**2).mean()) / values.std() < 1.3
     assert kstest(ps, "uniform").pvalue > 0.01
+
+
+def test_few_patients_give_no_interval_and_fewer_no_excess():
+    real, fake = sets(12, 12, 4)
+    for patients, value, interval in ((1, False, False), (2, False, False), (3, True, False), (5, True, True)):
+        clusters = np.concatenate([np.arange(12) % patients, 100 + np.arange(12) % patients])
+        rows = FrechetMetric().rows(Joint(real, fake, clusters), Settings(shuffles=20))
+        assert (rows[0].value is not None) is value
+        assert (rows[0].se is not None) is interval
+        raw = next(row for row in rows if row.quantity == "frechet")
+        assert (raw.se is not None) is interval
+        assert interval or "independent images" in rows[0].reason
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, 1e6])
+def test_images_that_are_all_equal_lie_nowhere_apart(offset):
+    same = np.random.default_rng(0).normal(size=7) + offset
+    rows = FrechetMetric().rows(Joint(np.tile(same, (20, 1)), np.tile(same, (15, 1))), Settings(shuffles=30))
+    assert [row.value for row in rows] == [0, 0, 0, 0]
+    assert rows[0].p == 1
+
+
+def test_p_errs_high_where_numbers_differ():
+    ps = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        ps.append(excess_of(Joint(rng.normal(size=(60, 4)), rng.normal(size=(20, 4))), Settings(shuffles=40)).p)
+    assert np.mean(np.array(ps) <= 0.1) <= 0.13

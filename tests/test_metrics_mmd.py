@@ -70,6 +70,14 @@ def test_three_images_of_a_side_have_a_value_and_no_error():
 def test_images_that_are_all_alike_are_no_distance_apart(value):
     found = discrepancy(Joint(np.full((9, 7), value), np.full((6, 7), value)), cubic, FEW)
     assert (found.value, found.se, found.low, found.high, found.p) == (0, 0, 0, 0, 1)
+    assert "the same to rounding" in found.reason
+
+
+def test_features_too_small_for_the_kernel_say_so():
+    real, fake = sets(20, 20, 4)
+    found = discrepancy(Joint(real * 1e-9, fake * 1e-9 + 1e-8), cubic, FEW)
+    assert (found.value, found.p) == (0, 1)
+    assert "tells no images apart" in found.reason
 
 
 def test_two_points_have_no_spread_and_the_least_p():

@@ -93,6 +93,12 @@ def test_agrees_with_loops_also_on_ties_and_blocks(n, m, d, k, seed, whole):
         np.testing.assert_allclose(prdc(Joint(real, fake), k)[0], expected, rtol=1e-12)
 
 
+def test_one_image_far_from_all_makes_no_ties_of_the_others():
+    real, fake = sets(60, 60, 2)
+    real[0] = 1e5
+    np.testing.assert_allclose(prdc(Joint(real, fake), 5)[0], by_loops(real, fake, 5))
+
+
 def test_fakes_all_in_one_place_are_counted_beyond_the_nearest():
     real, fake = sets(30, 300, 20)
     fake = fake * 1e-3 + real.mean(0)  # nearer to every real than any other real is

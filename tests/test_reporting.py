@@ -659,6 +659,8 @@ def test_report_does_not_import_torch() -> None:
         (1234, "count", "1,234"),
         (None, "percent", "not estimable"), (141.23, "significant", "141.2"), (41.0, "significant", "41.0"),
         (0.0004217, "significant", "0.000422"), (12.0, "plain", "12"), (2.5, "plain", "2.5"), (20, "plain", "20"),
+        (1_743_328.3, "significant", "1.74×10⁶"), (-12_443_876_054.9, "significant", "−1.24×10¹⁰"),
+        (9_996_000.0, "significant", "1.00×10⁷"), (999_999.0, "significant", "999,999.0"),
     ],
 )  # fmt: skip
 def test_numbers_are_printed_in_one_way(value: float | None, form: Any, text: str) -> None:
@@ -669,6 +671,7 @@ def test_intervals_with_negative_limits_are_words() -> None:
     assert words.interval(-0.1, 0.2, "decimal") == "−0.10 to 0.20"
     assert words.interval(0.1, 0.2, "percent") == "10.0–20.0"
     assert words.interval(None, 0.2, "percent") == ""
+    assert words.interval(-9.2e11, 4.16e12, "significant") == "−0.92×10¹² to 4.16×10¹²"
 
 
 def _estimate(

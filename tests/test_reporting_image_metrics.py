@@ -152,6 +152,7 @@ def test_methods_name_what_was_computed_with_its_source() -> None:
     assert "Fréchet distance, excess over chance: the method of frechet_excess [the source of frechet_excess]" in text
     assert "precision [the source of precision]" in text
     assert "Generators were compared: the method of difference_frechet_excess" in text
+    assert "the method of difference_kernel" in text, "each distance has a way of its own"
     terms = dict(provenance.terms(findings()))[provenance.IMAGES]
     assert {"frechet_excess", "kernel", "vendi", "copies"} <= {term.name for term in terms}
 
@@ -196,7 +197,7 @@ def test_estimated_agreements_are_a_table() -> None:
     row |= {"value": 0.71, "low": 0.2, "high": 0.9, "level": 0.95, "p": 0.01, "p_adjusted": 0.04}
     del row["reason"]
     part = own(build(results, ()))
-    assert "and fool rate: agreement +0.71 (+0.20 to +0.90), p = 0.040" in part
+    assert "and fool rate: agreement +0.71 (+0.20 to +0.90), adjusted p = 0.040" in part
     assert "Agreement of image metrics with readers, over generators" in part
     assert readers.split(row["estimand"]) == ("kernel", NET, "fool_rate")
     assert words.title(row["estimand"]) == f"Kernel distance, {NET} and fool rate"
@@ -255,3 +256,26 @@ def test_floors_are_of_their_own_cell() -> None:
     assert values.floor_of(found, found[0], "kernel") == 0.0002
     assert values.floor_of(found, found[0], "rbf") is None
     assert [group.arm for group in found[:2]] == ["pixel-diffusion", "archive-gan"]
+
+
+def test_comparisons_stand_by_network_in_the_order_of_the_study() -> None:
+    results = made.results((NET, "net-b"))
+    pairs = [row for row in results["image_metrics"] if row["estimand"].startswith("difference_")]
+    others = [row for row in results["image_metrics"] if row not in pairs]
+    cells = [("xray", "covid_19"), ("xray", "no_finding")]
+    both = [row | {"scope": row["scope"] | {"modality": m, "condition": c}} for m, c in cells for row in pairs]
+    found = Findings(results | {"image_metrics": others + both}, ())
+    order = [(m, c) for m, c in found.cells if (m, c) in cells]
+    table = all_tables(found)["image-pairs"]
+    names = [words.cell_name(*cell) for cell in order]
+    assert list(dict.fromkeys(row.group for row in table.rows)) == [
+        f"{cell} · {network}" for network in (NET, "net-b") for cell in names
+    ]
+
+
+def test_large_values_fit_their_picture_and_axis() -> None:
+    marks = axes.ticks(-1e11, 4.2e12)
+    assert [axes.label(mark, marks) for mark in marks] == ["0", "1×10¹²", "2×10¹²", "3×10¹²", "4×10¹²"]
+    assert axes.label(5e6, [0.0, 5e6, 1e7, 1.5e7]) == "0.5×10⁷"
+    assert axes.label(500_000.0, [0.0, 250_000.0, 500_000.0]) == "500,000"
+    assert axes.label(0.0, [0.0, 0.5]) == "0.0"

@@ -124,3 +124,10 @@ def test_the_digest_knows_these_keys(tmp_path: Path) -> None:
     found = metric_agreement(run, key, table, [], [], seed=1, level=0.95)
     assert tuple(found) == AGREEMENT
     assert all(math.isfinite(p["score"]) for p in found["metric_agreement_points"])
+
+
+def test_opaque_ids_and_their_order_change_no_digit(tmp_path: Path) -> None:
+    run, key, table = study(tmp_path)
+    found = metric_agreement(run, key, table, [], [], seed=1, level=0.95)
+    turned = metric_agreement(run, key, list(reversed(table)), [], [], seed=1, level=0.95)
+    assert to_json(found) == to_json(turned), "to the last digit: a digest rounds, and may round apart"

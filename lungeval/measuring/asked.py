@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lungeval.errors import LungevalError
-from lungeval.registry import load, open_extractor
+from lungeval.registry import open_extractor, open_metric
 
 PIXELS = "pixels"
 """The extractor of metrics that look at pictures themselves."""
@@ -41,12 +41,12 @@ def needs(metric: Any) -> str:
 
 
 def open_metrics(names: Sequence[str], where: str) -> list[Any]:
-    """The metrics of these names.
+    """The metrics of these names; `name:argument` where one takes an argument.
 
     Raises:
-        LungevalError: `backend` for an unknown name; `plugin` where one breaks.
+        LungevalError: `backend` for an unknown name or argument; `plugin` where one breaks.
     """
-    return [load("metrics", name, where=where)() for name in dict.fromkeys(names)]
+    return [open_metric(name, where=where) for name in dict.fromkeys(names)]
 
 
 def plan(extractors: Sequence[str], metrics: Sequence[Any], *, where: str, folder: Path | None = None) -> list[Asked]:

@@ -50,6 +50,10 @@ def measure_files(
     if len(paths) < 2:
         raise LungevalError("usage", "one set alone cannot be compared", remedy="give REAL and FAKE, or a run's folder")
     real, fakes = paths[0], list(paths[1:])
+    if not features and (arrays := [path for path in paths if path.suffix.lower() == ".npy"]):
+        raise LungevalError(
+            "usage", f"{arrays[0].name} holds no images", remedy="give --features where it holds features"
+        )
     chosen = list(metrics) or [m for m in METRICS if not (features and m == "ms_ssim")]
     chosen += [MEMORISATION] if training is not None and not metrics else []
     _check(features=features, shard=shard, training=training, metrics=chosen, extractors=extractors, no_cache=no_cache,
@@ -58,7 +62,7 @@ def measure_files(
     if features:
         found = measure_features(
             real, fakes, metrics=chosen, per_condition=per is not None, settings=settings, reference=reference,
-            progress=progress,
+            progress=progress, training=training,
         )  # fmt: skip
         return _told(found, real, fakes, out, progress)
     root = None if no_cache else cache_folder(cache)
@@ -110,8 +114,6 @@ def cache_folder(asked: Path | None) -> Path:
 def _told(
     found: Measurement, real: Path, fakes: Sequence[Path], out: Path | None, progress: Progress
 ) -> tuple[dict[str, Any], str]:
-    for notice in found.notices:
-        progress.say(f"  note: {notice}")
     if out is not None:
         from lungeval.measuring.sheet import write_sheet
 
@@ -128,13 +130,25 @@ def _check(
     wrong = [
         (features and extractors, "--features and --extractor", "the features are computed already"),
         (features and shard, "--features and --shard", "there is nothing to extract"),
-        (features and training, "--features and --training", "give folders of images"),
         (shard and no_cache, "--shard and --no-cache", "a shard's features are kept in the cache"),
         (cache and no_cache, "--cache and --no-cache", "choose one"),
         (shard and out, "--shard and --out", "the page comes with the last call, without --shard"),
         (MEMORISATION in metrics and not training, f"--metric {MEMORISATION} without --training",
-         "give --training the folder of the generator's training images"),
+         "give --training the folder (or, with --features, the file) of the generator's training images"),
     ]  # fmt: skip
     for bad, what, remedy in wrong:
         if bad:
             raise LungevalError("usage", what, remedy=remedy)
+    if training is not None and not training.exists():
+        raise LungevalError(
+            "image", "no such file or folder", where=str(training), remedy="correct the path of --training"
+        )
+    if out is not None and (out.is_dir() or not _writable(out.absolute().parent)):
+        what = "is a folder" if out.is_dir() else "cannot be written"
+        raise LungevalError("usage", f"--out {out} {what}", remedy="name a file in a folder that you may write to")
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files may be written to a folder, which may yet have to be made."""
+    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    return there.is_dir() and os.access(there, os.W_OK)

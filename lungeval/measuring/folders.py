@@ -25,6 +25,8 @@ MOST = 512
 """Side of harmonised images at most, where no size is asked: networks look at less."""
 SIZES = 1_024
 """Images whose sizes are kept together."""
+LEAST = 8
+"""Side below which harmonised images show nothing: an image as small as that is refused where no size is asked."""
 SMALL = 0.5
 """Share of the median side below which images are told of: they set the size of all."""
 
@@ -58,6 +60,8 @@ class Gathered:
     sizes: Store
     """Sides of what is shown, by content."""
     reader: Reader = field(default_factory=Reader)
+    notices: list[str] = field(default_factory=list)
+    """What limits what is compared."""
 
     def shown(self, arm: str) -> Pictures:
         """The harmonised pictures of an arm."""
@@ -128,7 +132,7 @@ def gather(
 
     Raises:
         LungevalError: `design` where the arms have no modality in common; `image`, every faulty image at once (ten are
-            named).
+            named), and an image whose side is under `LEAST` where no size is asked.
     """
     common = [m for m in MODALITIES if all(any(e.modality == m for e in entries) for entries in listed.values())]
     if not common:
@@ -138,11 +142,15 @@ def gather(
             "design", f"the sets have no modality in common ({words})",
             remedy="give a column `modality` in metadata.csv, or folders of one modality",
         )  # fmt: skip
+    left = []
     for arm, entries in listed.items():
         others = [entry for entry in entries if entry.modality not in common]
         if others:
-            progress.say(f"  {arm}: {len(others)} images of {others[0].modality} are left out: not every set has any")
-    return [_of_modality(modality, listed, root, progress, size, shard) for modality in common]
+            left.append(f"{arm}: {len(others)} images of {others[0].modality} are left out: not every set has any")
+            progress.say(f"  {left[-1]}")
+    found = [_of_modality(modality, listed, root, progress, size, shard) for modality in common]
+    found[0].notices[:0] = left
+    return found
 
 
 def _of_modality(
@@ -238,11 +246,18 @@ def _told(found: Gathered, progress: Progress) -> int:
     if least < SMALL * min(middle, MOST):
         entry = found.entries[least_arm][int(sides[least_arm].argmin())]
         whole = np.concatenate(list(sides.values()))
-        progress.say(
-            f"  {found.modality}: every image is brought to {least} pixels, the smallest side: "
+        found.notices.append(
+            f"{found.modality}: every image is brought to {least} pixels, the smallest side: "
             f"{int((whole < SMALL * middle).sum())} of {len(whole)} images have less than half the median side, "
-            f"{middle:.0f} (the smallest: {entry.place})"
+            f"{middle:.0f} (the smallest: {least_arm}, {entry.name})"
         )
+        progress.say(f"  {found.notices[-1]}")
+    if least < LEAST:
+        raise LungevalError(
+            "image", f"the smallest side of an image is {least} pixels; every image would be brought to that",
+            where=found.entries[least_arm][int(sides[least_arm].argmin())].place,
+            remedy="leave it out, or give --size N",
+        )  # fmt: skip
     return least
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -23,6 +24,13 @@ NPY = b"\x93NUMPY"
 """The first bytes of an .npy file."""
 BLOCK = 4_096
 """Rows looked at in one go."""
+LARGEST = 1e100
+"""Features beyond this cannot be squared and summed in float64."""
+DAMAGED = (
+    OSError, ValueError, EOFError, TypeError, SyntaxError, MemoryError, OverflowError, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy raises on files that are cut short or changed, their headers included."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +51,33 @@ def read_features(path: Path, arm: str) -> Given:
 
     Raises:
         LungevalError: `features` where the file is not such an array, holds other than floating-point numbers, no row,
-            NaN or infinite values.
+            NaN, infinite or absurdly large values.
     """
     named = _arrays(path)
     table = named.pop("features")
+    if not table.dtype.isnative:
+        table = table.astype(table.dtype.newbyteorder("="))
     if table.dtype not in (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64)):
         raise _fault(path, f"the features are of type {table.dtype}", f"save them as {KINDS}")
     if table.ndim != 2 or table.shape[1] < 1:
         raise _fault(path, f"the features have shape {table.shape}", "save one row of features an image: n x d")
     if not len(table):
         raise _fault(path, f"there are no images: the features have shape {table.shape}", "give at least one row")
-    keys, bad, first = [], 0, -1
+    keys, bad, first, most = [], 0, -1, 0.0
     for start in range(0, len(table), BLOCK):
         block = np.asarray(table[start : start + BLOCK], dtype=np.float64)
         wrong = ~np.isfinite(block).all(axis=1)
         first = start + int(np.argmax(wrong)) if wrong.any() and first < 0 else first
         bad += int(wrong.sum())
+        most = max(most, float(np.abs(block[~wrong]).max(initial=0.0)))
         keys += [hashlib.sha256(row.tobytes()).digest() for row in block + 0.0]  # -0.0 is 0.0
     if bad:
         raise _fault(
             path, f"the features hold NaN or infinite values in {bad} of {len(table)} rows (the first is row {first}, "
             "counted from 0)", "compute them again, or leave those images out",
         )  # fmt: skip
+    if most > LARGEST:
+        raise _fault(path, f"the features reach {most:.1e}, too large to compute with", "divide them by a constant")
     clusters, conditions = (_words(path, named.get(name), name, len(table)) for name in ("patient", "condition"))
     pool, order = in_order(arm, "", keys_of(keys), clusters, conditions)
     return Given(pool, table[order])
@@ -81,7 +94,7 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             return _archive(path)
         if head == NPY:
             return {"features": np.load(path, mmap_mode="r", allow_pickle=False)}
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         if any(words in str(error) for words in OBJECTS):
             what = "the file holds Python objects, which are never loaded"
             raise _fault(path, what, f"save the features as {KINDS}") from None

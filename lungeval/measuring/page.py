@@ -63,6 +63,13 @@ dd { margin: 0; max-width: 60rem; color: var(--soft); overflow-wrap: anywhere; }
 {% endfor %}
 </ul></div>
 {% endif %}
+{% if notices %}
+<ul>
+{% for text in notices %}
+<li>{{ text }}</li>
+{% endfor %}
+</ul>
+{% endif %}
 {% for d in drawings %}
 <h2>Excess over chance: {{ d.title }}</h2>
 <p class="soft">{{ d.says }} Unlike the raw distance, it may be compared between sets of different size.</p>
@@ -94,7 +101,12 @@ dd { margin: 0; max-width: 60rem; color: var(--soft); overflow-wrap: anywhere; }
 </svg>
 {% endfor %}
 {% for block in blocks %}
-<h2>{{ block.title|capitalize if block.title else "Features" }}: {{ block.extractor }}</h2>
+{% set title = block.title|capitalize if block.title else "Features" %}
+{% if block.part %}
+<details><summary>{{ title }}: {{ block.extractor }}</summary>
+{% else %}
+<h2>{{ title }}: {{ block.extractor }}</h2>
+{% endif %}
 {% if block.nothing %}
 <p>{{ block.nothing }}</p>
 {% else %}
@@ -131,6 +143,7 @@ dd { margin: 0; max-width: 60rem; color: var(--soft); overflow-wrap: anywhere; }
 </ol>
 {% endif %}
 {% endif %}
+{% if block.part %}</details>{% endif %}
 {% endfor %}
 {% if pairs %}
 <h2>Closest training images</h2>
@@ -146,13 +159,6 @@ copies are nearer than images that are certainly no copies ever are. They are pl
 </div>
 {% endif %}
 <h2>What stands behind the numbers</h2>
-{% if notices %}
-<ul>
-{% for text in notices %}
-<li>{{ text }}</li>
-{% endfor %}
-</ul>
-{% endif %}
 <dl>
 {% for name, text in behind %}
 <dt>{{ name }}</dt>

@@ -164,6 +164,26 @@ def mix(pools: Mapping[str, Pool]) -> list[str]:
     return said
 
 
+def shared(pools: Mapping[str, Pool]) -> list[str]:
+    """What to say where images of an arm are among the reals, too: the same folder twice, or reals that slipped in."""
+    real, said = {key.tobytes() for key in pools[REAL_ARM].keys}, []
+    for arm, pool in pools.items():
+        both = 0 if arm == REAL_ARM else sum(key.tobytes() in real for key in pool.keys)
+        if both:
+            said.append(
+                f"{arm}: {both} of its {len(pool)} images are among the reals, too: its distances are too small"
+            )
+    return said
+
+
+def trained_on(real: Pool, training: Pool) -> list[str]:
+    """What to say where reals are training images: they are no control of what lies near a training image."""
+    known = {key.tobytes() for key in training.keys}
+    both = sum(key.tobytes() in known for key in real.keys)
+    what = f"{both} of the {len(real)} reals are training images, too: for memorisation they are no held-out control"
+    return [what] if both else []
+
+
 def _shares(pool: Pool) -> dict[str, float]:
     """Shares of conditions; empty where any image has none."""
     if not len(pool) or "" in pool.conditions or ANY_CONDITION in pool.conditions:

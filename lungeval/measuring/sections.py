@@ -106,7 +106,7 @@ def line_of(row: Estimate, published: bool = False) -> Line:
     """A row with what its quantity is."""
     name = row.estimand.partition("[")[0]
     quantity = name.removeprefix("difference_") if row.scope.arms else name
-    arm = " less ".join(row.scope.arms) if row.scope.arms else row.scope.arm or ""
+    arm = " minus ".join(row.scope.arms) if row.scope.arms else row.scope.arm or ""
     measure, behind = measure_of(quantity), quantity in BEHIND and row.scope.subset != EQUAL_N
     called = f" ({CALLED[quantity]})" if published and quantity in CALLED else ""
     return Line(row, quantity, measure, arm, behind, f"{measure.title}{called}")

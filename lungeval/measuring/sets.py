@@ -19,10 +19,10 @@ from lungeval.measuring.calling import one_thread
 from lungeval.measuring.features import facts_of, versions
 from lungeval.measuring.folders import Gathered, Shard, extract_shard, features_of_arms, gather
 from lungeval.measuring.given import read_features
-from lungeval.measuring.pools import Cell, Pool, cells_of, mix
+from lungeval.measuring.pools import Cell, Pool, cells_of, mix, shared, trained_on
 from lungeval.measuring.rows import Part, estimates
 from lungeval.measuring.sources import list_images
-from lungeval.measuring.training import closest, gather_training, training_features
+from lungeval.measuring.training import TRAINING, closest, gather_training, training_features
 from lungeval.metrics.base import Settings
 from lungeval.progress import Progress
 from lungeval.records import REAL_ARM, Estimate
@@ -115,13 +115,14 @@ def measure_folders(
     with _rooms(cache) as (root, scratch):
         for gathered in gather(listed, root, progress, size=size):
             cells = cells_of(gathered.pools, per_condition=per_condition)
-            found.notices += mix(gathered.pools)
+            found.notices += [*gathered.notices, *shared(gathered.pools), *mix(gathered.pools)]
             found.sets += [_set(pool) for pool in gathered.pools.values()]
             _say(gathered, progress)
             trained = None
             if training is not None:
                 trained = gather_training(training, gathered.modality, gathered.recipe, root, progress)
                 found.notices += [] if trained else [f"no training image is of modality {gathered.modality}"]
+                found.notices += trained_on(gathered.pools[REAL_ARM], trained.pools[TRAINING]) if trained else []
             for one in asked:
                 tables = features_of_arms(gathered, one.extractor, root, scratch, progress)
                 seen = None
@@ -168,23 +169,28 @@ def measure_shard(
 
 def measure_features(
     real: Path, fakes: Sequence[Path], *, metrics: Sequence[str], per_condition: bool, settings: Settings,
-    reference: bool, progress: Progress,
+    reference: bool, progress: Progress, training: Path | None = None,
 ) -> Measurement:  # fmt: skip
     """Compare sets of features that were computed elsewhere; arguments as `measure_folders`.
+
+    `training` is a file of features too; the reals then are the held-out ones.
 
     Raises:
         LungevalError: `features` for a file that holds none, or sets of different width; `usage` for a metric that
             needs pictures or training images.
     """
     chosen = open_metrics(metrics, "--metric")
-    wrong = [metric.name for metric in chosen if needs(metric) != "features"]
+    wrong = [metric.name for metric in chosen if needs(metric) == "pixels"]
     if wrong:
         raise LungevalError(
             "usage", f"the metric '{wrong[0]}' cannot be computed from features alone", where="--metric",
-            remedy="give folders of images",
+            remedy="give folders of images, or leave it out",
         )  # fmt: skip
     paths = dict(zip([REAL_ARM, *arm_names(fakes)], [real, *fakes], strict=True))
     given = {arm: read_features(path, arm) for arm, path in paths.items()}
+    if training is not None:
+        paths[TRAINING] = training
+        given[TRAINING] = read_features(training, TRAINING)
     width = given[REAL_ARM].table.shape[1]
     for arm, one in given.items():
         if one.table.shape[1] != width:
@@ -192,14 +198,17 @@ def measure_features(
                 "features", f"{one.table.shape[1]} features an image, and {width} in {real}", where=str(paths[arm]),
                 remedy="compute both with the same extractor",
             )  # fmt: skip
+    trained = given.pop(TRAINING, None)
+    said = trained_on(given[REAL_ARM].pool, trained.pool) if trained is not None else []
     pools = {arm: one.pool for arm, one in given.items()}
     found = Measurement(settings, [arm for arm in pools if arm != REAL_ARM])
-    found.sets, found.notices = [_set(pool) for pool in pools.values()], mix(pools)
+    found.sets, found.notices = [_set(pool) for pool in pools.values()], [*shared(pools), *said, *mix(pools)]
     found.extractors = [{
         "name": FEATURES, "dimension": width, "weights_sha256": "", "licence": "",
         "preprocessing": "features as given, computed elsewhere",
     }]  # fmt: skip
-    part = Part(pools, {arm: one.table for arm, one in given.items()}, FEATURES)
+    at_hand = dict.fromkeys(found.arms, (trained.pool, trained.table)) if trained is not None else {}
+    part = Part(pools, {arm: one.table for arm, one in given.items()}, FEATURES, training=at_hand)
     asked = Asked(None, tuple(chosen))
     _measured(found, part, cells_of(pools, per_condition=per_condition), asked, reference=reference, progress=progress)
     return found
@@ -211,7 +220,7 @@ def arm_names(fakes: Sequence[Path]) -> list[str]:
     for path in fakes:
         plain = path.resolve()
         name = plain.name if plain.is_dir() else plain.stem
-        taken = [*found, REAL_ARM]
+        taken = [*found, REAL_ARM, TRAINING]
         if name in taken:
             name = f"{plain.parent.name}-{name}"
         number = 2

@@ -62,12 +62,17 @@ def _compared(found: Measurement) -> str:
 
 
 def _short(found: Measurement) -> Iterator[str]:
-    """The excess of each arm over all conditions, in a sentence."""
+    """The excess of each arm over all conditions in a sentence; copies of training images, where there are any."""
     for row in found.rows:
         scope = row.scope
         if row.estimand.startswith("frechet_excess[") and scope.condition is None and scope.arms is None:
             where = f"{scope.arm} ({', '.join(word for word in (scope.modality, scope.extractor) if word)})"
             yield f"{where}: {said(row, found.settings.level)}"
+        if row.estimand.startswith("copies[") and scope.condition is None and row.value:
+            yield (
+                f"{scope.arm} ({scope.extractor}): {row.value:.0f} of {row.n_fake} fakes are a training image, or "
+                "nearly; the pairs are below."
+            )
 
 
 def said(row: Estimate, level: float) -> str:
@@ -96,8 +101,8 @@ def _block(block: Block) -> dict[str, Any]:
             entries.append(_entry(line) | {"first": first, "span": span, "mark": mark, "says": says})
         sections.append((name, entries))
     return {
-        "title": block.title, "extractor": block.extractor, "sections": sections, "nothing": _sentence(block.nothing),
-        "notes": list(notes),
+        "title": block.title, "part": bool(block.condition), "extractor": block.extractor, "sections": sections,
+        "nothing": _sentence(block.nothing), "notes": list(notes),
     }  # fmt: skip
 
 

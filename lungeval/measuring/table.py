@@ -54,7 +54,7 @@ def _sets(found: Measurement) -> str:
         size = one["recipe"]["size"]
         enlarged = f", {one['enlarged']} images enlarged" if one["enlarged"] else ""
         lines.append(f"{'preprocessing':<24} {one['modality']} {size} x {size} ({one['sha256'][:12]}){enlarged}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"{'note':<24} {text}" for text in found.notices)])
 
 
 def _block(block: Block, several: bool, found: Measurement) -> str:

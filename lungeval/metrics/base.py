@@ -77,7 +77,7 @@ class Measured:
     level: float | None = None
     """The interval's level."""
     p: float | None = None
-    """p of no difference between the two sets, by permutation."""
+    """p of no difference between the two sets, by permutation unless the method says otherwise."""
     influence: Influence | None = field(default=None, compare=False, repr=False)
     """For paired comparisons of two arms on shared reals; not part of results."""
 

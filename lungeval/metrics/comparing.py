@@ -1,7 +1,8 @@
 """Two generators against the same reals: which one's images lie nearer, with its error, p and Holm's adjustment.
 
 Both distances share the reals, so their difference varies less than two distances of their own would. It is taken at
-equal numbers of fakes; p comes from exchanging fakes between the two generators.
+equal numbers of fakes. Exchanging fakes between the generators asks whether they are of one distribution. Two that lie
+equally far from the reals, in different directions, are not; so p is never below that of the difference over its error.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lungeval.metrics.base import Array, Features, Settings, table
-from lungeval.metrics.frechet_excess import Excess, equal_parts, excess_of
+from lungeval.metrics.frechet_excess import Excess, equal_parts, excess_of, second_order_factor
 from lungeval.metrics.frechet_parts import from_products, parts
 from lungeval.metrics.joint import MOST, Joint, draw_whole, p_value
 from lungeval.metrics.kernel import cubic
 from lungeval.metrics.mmd import Gram
+from lungeval.metrics.mmd_error import FEWEST, apart_from_reals
 from lungeval.records import REAL_ARM
 from lungeval.statistics.evidence import holm
 from lungeval.statistics.quantiles import normal_quantile
@@ -68,12 +70,14 @@ class Compared:
 
 METHODS = {
     "frechet_excess": (
-        "difference of two Fréchet distances' excess over chance on shared reals, equal numbers of fakes; p by "
-        "exchanging fakes between the two generators; error by the infinitesimal jackknife of the difference"
+        "difference of two Fréchet distances' excess over chance on shared reals, equal numbers of fakes; error by "
+        "the infinitesimal jackknife of the difference; p the larger of the normal one and that of exchanging fakes "
+        "between the two generators"
     ),
     "kernel": (
-        "difference of two kernel distances on shared reals, equal numbers of fakes; p by exchanging fakes between the "
-        "two generators; error by the infinitesimal jackknife of the difference, less its second-order part"
+        "difference of two kernel distances on shared reals, equal numbers of fakes; error by the jackknife "
+        "of the difference, less its second-order part; p the larger of the normal one and that of exchanging fakes "
+        "between the two generators"
     ),
 }  # fmt: skip
 SOURCE = "Jaeckel 1972; Efron & Stein 1981, Ann. Stat. 9, 586; Phipson & Smyth 2010; Holm 1979"
@@ -135,21 +139,16 @@ def _pair(
     if min(len(one) for one in sets) < 2:
         return missing
     whole = _Pair(names, sets, groups)
-    value, influence, exchanged = _QUANTITIES[quantity](whole, settings, known)
-    se = whole.spread(influence)
-    if exchanged.size > 1 and (quantity == "kernel" or size > whole.joint.d):
-        # Where nothing cancels a jackknife counts the second-order part twice: what exchanged fakes still vary by.
-        second = float(np.var(exchanged, ddof=1))
-        se = float(np.sqrt(max(se**2 - second, second)))
+    value, se, exchanged = _QUANTITIES[quantity](whole, settings, known)
     half = normal_quantile(settings.level) * se
     reasons = [] if len(fakes[0]) == len(fakes[1]) else [f"at {size} fakes each, drawn from the larger arm"]
     if max(len(real), *(len(one) for one in fakes)) > LARGE:
         reasons.append(f"random samples of at most {LARGE:,} images a set")
+    p = normal_p(value, se)
     if exchanged.size > 1:
-        p: float | None = p_value(abs(value), np.abs(exchanged))
-    else:
-        p = normal_p(value, se)
-        reasons.append("p from the normal distribution")
+        p = max(p or 0.0, p_value(abs(value), np.abs(exchanged)))
+    elif p is not None:
+        reasons.append("p from the normal distribution alone")
     return replace(
         missing, value=value, se=se, low=value - half, high=value + half, level=settings.level, p=p,
         reason="; ".join(reasons) or None,
@@ -198,15 +197,16 @@ class _Pair:
         return float(np.sqrt(len(by_cluster) / max(1, len(by_cluster) - 1) * (by_cluster**2).sum()))
 
 
-Found = tuple[float, tuple[Array, Array, Array], Array]
-"""The difference, influences of reals and both generators' images, and the differences after exchanges."""
+Found = tuple[float, float, Array]
+"""The difference, its standard error, and the differences after exchanges."""
 
 
 def _frechet(pair: _Pair, settings: Settings, known: dict[tuple[str, int], Excess]) -> Found:
     """By the excess of the Fréchet distance.
 
     What chance alone gives an exchanged set is interpolated: the mean of both generators', moved by each image's
-    influence on it. So an exchange costs two distances, not hundreds.
+    influence on it. So an exchange costs two distances, not hundreds. The error is at least what exchanged sets vary
+    by.
     """
     for side, size in enumerate((pair.a, pair.b)):
         if (pair.names[side], size) not in known:
@@ -232,13 +232,22 @@ def _frechet(pair: _Pair, settings: Settings, known: dict[tuple[str, int], Exces
     totals /= len(subsets)
     for row, exchange in enumerate(exchanges):
         totals[row] -= [bias[chosen].mean() for chosen in exchange]
-    influence = (one.influence.real - two.influence.real, one.influence.fake, -two.influence.fake)
-    return one.value - two.value, influence, totals[:, 0] - totals[:, 1]
+    se = pair.spread((one.influence.real - two.influence.real, one.influence.fake, -two.influence.fake))
+    if min(pair.n, pair.a) > pair.joint.d:
+        se *= sum(second_order_factor(pair.alone(side), settings.seed) for side in (0, 1)) / 2
+    differences = totals[:, 0] - totals[:, 1]
+    least = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
+    return one.value - two.value, max(float(se), least), differences
 
 
 def _kernel(pair: _Pair, settings: Settings, _: dict[tuple[str, int], Excess]) -> Found:
-    """By the kernel distance."""
-    (one, own), (two, other) = (Gram(pair.alone(side), cubic).observed() for side in (0, 1))
+    """By the kernel distance; error: the jackknife's, less the second-order part (the reals' own cancels)."""
+    grams = [Gram(pair.alone(side), cubic) for side in (0, 1)]
+    (one, own), (two, other) = (gram.observed() for gram in grams)
+    squared = pair.spread((own.real - other.real, own.fake, -other.fake)) ** 2
+    if not any(gram.clustered for gram in grams) and min(pair.n, pair.a, pair.b) >= FEWEST:
+        second = float(sum(apart_from_reals(gram.values, gram.joint) for gram in grams))
+        squared = max(squared - second, second)
     values = cubic(pair.joint)
     among = values[pair.n :, pair.n :].copy()
     same = pair.joint.clusters[pair.n :]
@@ -252,7 +261,7 @@ def _kernel(pair: _Pair, settings: Settings, _: dict[tuple[str, int], Excess]) -
             inside = np.ix_(chosen, chosen)
             sides.append(among[inside].sum() / max(1.0, apart[inside].sum()) - 2 * toward[chosen].mean())
         differences.append(sides[0] - sides[1])
-    return one - two, (own.real - other.real, own.fake, -other.fake), np.asarray(differences)
+    return one - two, float(np.sqrt(squared)), np.asarray(differences)
 
 
 _QUANTITIES: dict[str, Callable[[_Pair, Settings, dict[tuple[str, int], Excess]], Found]] = {

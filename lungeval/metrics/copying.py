@@ -81,7 +81,7 @@ def copying_z(distance: Array, fakes: npt.NDArray[np.bool_], cells: Labels) -> f
         C_T, in standard deviations of a region's z; None where no region holds both.
 
     Source: Meehan, Chaudhuri & Dasgupta 2020, A non-parametric test to detect data-copying in generative models,
-        AISTATS (arXiv:2004.05675), section 4; ties after Hollander & Wolfe 1999, section 4.1.
+        AISTATS (arXiv:2004.05675); ties after Hollander & Wolfe 1999, section 4.1.
     """
     value = copying_values(distance, [fakes], cells)[0]
     return None if np.isnan(value) else float(value)

@@ -14,6 +14,7 @@ is decomposed; else, with S1 = L L^T, the d x d matrix L^T S2 L, whose eigenvalu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,8 @@ from lungeval.metrics.frechet_parts import Parts, parts
 from lungeval.metrics.joint import Joint
 from lungeval.statistics.quantiles import normal_quantile
 
+FEWEST, ENOUGH = 3, 5
+"""Clusters of each side that an excess needs, and those that an interval needs."""
 NULL = "mean Fréchet distance of the images shuffled between the two sets, at equal numbers of images"
 
 
@@ -105,16 +108,23 @@ class FrechetMetric:
             first = Measured(None, reason, EXCESS.method, EXCESS.source, "frechet_excess")
             return [first, Measured(None, reason, self.method, self.source, self.name)]
         raw = self._raw(joint, parts(joint, joint.fakes, influence=True), settings)
-        if settings.shuffles < 2:
+        reason = None
+        if joint.independent() < FEWEST:
+            reason = f"needs {FEWEST} independent images (patients, sources) of each side, to be shuffled"
+        elif settings.shuffles < 2:
             reason = "fewer than two permutations were asked for"
+        if reason:
             excess = Measured(None, reason, EXCESS.method, EXCESS.source, "frechet_excess")
             return [excess, raw, floor_of(joint, settings)]
-        return [*_beyond_chance(excess_of(joint, settings), settings), raw, floor_of(joint, settings)]
+        return [*_beyond_chance(joint, excess_of(joint, settings), settings), raw, floor_of(joint, settings)]
 
     def _raw(self, joint: Joint, found: Parts, settings: Settings) -> Measured:
         limit = f"an interval for the mean distance at {joint.n} reals and {joint.m} fakes, bias and all"
         if min(joint.n, joint.m) <= joint.d:
             limit = f"rank-deficient covariance (n = {min(joint.n, joint.m)}, d = {joint.d}): mostly bias; {limit}"
+        if joint.independent() < ENOUGH:
+            few = f"{limit}; {_too_few_for_an_interval(joint)}"
+            return Measured(max(0.0, found.value), few, self.method, self.source, "frechet")
         se = standard_error(joint, found, settings.seed)
         half = normal_quantile(settings.level) * se
         return Measured(
@@ -123,23 +133,31 @@ class FrechetMetric:
         )  # fmt: skip
 
 
-def _beyond_chance(found: Excess, settings: Settings) -> list[Measured]:
+def _too_few_for_an_interval(joint: Joint) -> str:
+    return f"no interval: {joint.independent()} independent images (patients, sources) on a side, {ENOUGH} are needed"
+
+
+def _beyond_chance(joint: Joint, found: Excess, settings: Settings) -> list[Measured]:
     """The excess, and the mean that it is taken over."""
-    half, tail = normal_quantile(settings.level) * found.se, (1 - settings.level) / 2
-    low, high = (float(q) for q in np.quantile(found.null, [tail, 1 - tail]))
-    limits = (
-        f"at {found.size} images a side; the limits hold {settings.level:.0%} of {len(found.null)} permuted distances"
+    excess = Measured(
+        found.value, found.limit, EXCESS.method, EXCESS.source, "frechet_excess", p=found.p, influence=found.influence
     )
-    return [
-        Measured(
-            found.value, found.limit, EXCESS.method, EXCESS.source, "frechet_excess", se=found.se,
-            low=found.value - half, high=found.value + half, level=settings.level, p=found.p, influence=found.influence,
-        ),
-        Measured(
-            float(found.null.mean()), limits, NULL, EXCESS.source, "frechet_null", low=low, high=high,
-            level=settings.level,
-        ),
-    ]  # fmt: skip
+    if joint.independent() < ENOUGH:
+        said = [found.limit, _too_few_for_an_interval(joint)]
+        excess = replace(excess, reason="; ".join(text for text in said if text))
+    else:
+        half = normal_quantile(settings.level) * found.se
+        excess = replace(
+            excess, se=found.se, low=found.value - half, high=found.value + half, level=settings.level
+        )  # fmt: skip
+    tail = (1 - settings.level) / 2
+    low, high = (float(q) for q in np.quantile(found.null, [tail, 1 - tail]))
+    share = f"{settings.level:.0%} of {len(found.null)} permuted distances"
+    limits = f"at {found.size} images a side; the limits hold {share}"
+    null = Measured(
+        float(found.null.mean()), limits, NULL, EXCESS.source, "frechet_null", low=low, high=high, level=settings.level
+    )
+    return [excess, null]
 
 
 def through_torchmetrics(real: Features, fake: Features) -> float:

@@ -85,8 +85,7 @@ def excess_of(joint: Joint, settings: Settings) -> Excess:
         joint: two images a side at least.
         settings: seed, permutations (2 at least).
 
-    Where there are such subsets their mean varies less than one distance does, so the shuffled distances are drawn
-    towards their mean by the same factor before p counts them.
+    Where there are such subsets their mean varies less than one shuffled distance does, so p errs high.
 
     Source: Jaeckel 1972 (the error); Phipson & Smyth 2010 (p).
     """
@@ -113,21 +112,12 @@ def excess_of(joint: Joint, settings: Settings) -> Excess:
         limit = f"{limit}; {count} permutations" if limit else f"{count} permutations"
     se = joint.spread(influence.real, influence.fake)
     if size > joint.d:
-        se *= _correction(joint.part(*subsets[0]), settings.seed)
-    p = p_value(value - mean, (values - mean) * _narrowing(values, observed))
+        se *= second_order_factor(joint.part(*subsets[0]), settings.seed)
+    p = p_value(value, values)
     return Excess(value - mean, se, p, values, size, influence, of_null, limit)
 
 
-def _narrowing(null: Array, observed: list[float]) -> float:
-    """SD of a mean over subsets over that of a single distance, where both sets are alike."""
-    single, subsets = float(null.var(ddof=1)), len(observed)
-    if subsets == 1 or single == 0:
-        return 1.0
-    rest = single - float(np.var(observed, ddof=1)) * (subsets - 1) / subsets
-    return float(np.sqrt(max(rest, single / subsets) / single))
-
-
-def _correction(part: Joint, seed: int) -> float:
+def second_order_factor(part: Joint, seed: int) -> float:
     """What taking off the second-order part leaves of a jackknife's error."""
     found = parts(part, part.fakes, influence=True)
     jackknife = part.spread(found.first, found.second)
@@ -222,6 +212,7 @@ def floor_of(joint: Joint, settings: Settings) -> Measured:
     reason = f"at {round(float(np.mean(sizes)))} images a side"
     if size < joint.m:
         reason += f", fewer than the {joint.m} fakes: higher than it would be at their number"
+    values = [max(0.0, value) for value in values]
     reason += f"; the {SPLITS} splits gave {min(values):.6g} to {max(values):.6g}"
     return Measured(float(np.mean(values)), reason, FLOOR.method, FLOOR.source, "frechet_floor")
 

@@ -42,6 +42,13 @@ def parts(joint: Joint, mask: Mask, *, influence: bool = False) -> Parts:
         mask: (n + m,) the second side.
         influence: whether the influences are computed, too.
     """
+    found = _by_smallest(joint, mask, influence)
+    if abs(found.value) > joint.noise:
+        return found
+    return Parts(0.0, np.zeros_like(found.first), np.zeros_like(found.second))
+
+
+def _by_smallest(joint: Joint, mask: Mask, influence: bool) -> Parts:
     if mask is joint.fakes:
         x, y, held = joint.real, joint.fake, True
     else:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from lungeval.errors import LungevalError
 from lungeval.metrics import mmd
 from lungeval.metrics.base import NO_INTERVAL, Array, Features, Measured, Settings, checked, too_few
 from lungeval.metrics.joint import MOST, Joint
@@ -20,6 +21,8 @@ SIGMA = 10.0
 """Width of CMMD's kernel."""
 SCALE = 1000.0
 """What CMMD is multiplied by."""
+FORMS = ("", "biased", "biased-raw")
+"""Forms of CMMD: ours, and those of published values."""
 BLOCK = 1024
 """Rows of a side whose kernel is held at once in `cmmd`."""
 
@@ -143,7 +146,15 @@ class RbfMetric:
 
 
 class CmmdMetric:
-    """`cmmd[extractor]`: see `cmmd`; unbiased, on features of length 1."""
+    """`cmmd[extractor]`: see `cmmd`; unbiased, on features of length 1.
+
+    Args:
+        form: empty; or, to compare with published values, `biased` (each image is paired with itself too: too high
+            where images are few) or `biased-raw` (and features are taken as they are). These have no error and no p.
+
+    Raises:
+        LungevalError: `usage` for another form.
+    """
 
     name: ClassVar[str] = "cmmd"
     method: ClassVar[str] = (
@@ -155,16 +166,34 @@ class CmmdMetric:
         "al. 2017, ICLR (arXiv:1611.04488)"
     )
 
+    def __init__(self, form: str = "") -> None:
+        if form not in FORMS:
+            raise LungevalError("usage", f"CMMD of the form '{form}'", remedy=f"known: {', '.join(FORMS[1:])}")
+        self._form = form
+
     def compute(self, real: Features, fake: Features) -> Measured:
         """The estimate; None with the reason where a side has fewer than two images.
 
         Raises:
             LungevalError: `plugin` for NaN, infinite or mismatched features.
         """
-        return _bare(self, Joint(real, fake))
+        return self._published(Joint(real, fake)) if self._form else _bare(self, Joint(real, fake))
+
+    def _published(self, joint: Joint) -> Measured:
+        raw = self._form == "biased-raw"
+        how = "as given" if raw else "of length 1"
+        method = f"1000 x biased squared MMD, Gaussian kernel of sigma 10, features {how}"
+        quantity, reason = f"{self.name}:{self._form}", too_few(joint.real, joint.fake)
+        if reason:
+            return Measured(None, reason, method, self.source, quantity)
+        value = cmmd(joint.real, joint.fake, biased=True, normalise=not raw)
+        told = "biased upward where images are few: to compare with published values alone; no interval"
+        return Measured(value, told, method, self.source, quantity)
 
     def rows(self, joint: Joint, settings: Settings) -> list[Measured]:
         """The distance with error, interval and p."""
+        if self._form:
+            return [self._published(joint)]
         found = discrepancy(joint, lambda part: gaussian(unit_squared(part), SIGMA), settings)
         return [found.row(self.name, self.method, self.source, settings.level, SCALE)]
 

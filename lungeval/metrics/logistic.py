@@ -27,7 +27,7 @@ def design(train: Array, test: Array) -> tuple[Array, Array]:
         (t, r) and (s, r), r = min(t, d) at most; features without spread among the training images are left out.
     """
     mean, spread = train.mean(axis=0), train.std(axis=0)
-    kept = spread > 1e-10 * max(1.0, float(np.abs(mean).max(initial=0.0)), float(spread.max(initial=0.0)))
+    kept = spread > 1e-10 * max(float(np.abs(mean).max(initial=0.0)), float(spread.max(initial=0.0)))
     scale = spread[kept] * np.sqrt(max(1, int(kept.sum())))
     first, second = (train[:, kept] - mean[kept]) / scale, (test[:, kept] - mean[kept]) / scale
     if first.shape[1] > len(first):

@@ -47,8 +47,9 @@ def manifold_scores(real: Features, fake: Features, neighbours: int = NEIGHBOURS
     Raises:
         LungevalError: `plugin` for features that are not finite or do not fit together.
 
-    Source: the k-nearest-neighbour manifold of Kynkäänniemi et al. 2019 (arXiv:1904.06991), section 3.1; as an outlier
-        score, Ramaswamy et al. 2000, Efficient algorithms for mining outliers, SIGMOD.
+    Source: the k-nearest-neighbour manifold of Kynkäänniemi et al. 2019 (arXiv:1904.06991), section 2; the distances to
+        k neighbours as an outlier score, Angiulli & Pizzuti 2002, Fast outlier detection in high dimensional spaces,
+        PKDD.
 
     Example:
         >>> manifold_scores([[0.0], [1.0], [2.0]], [[1.5], [4.0]], neighbours=1).tolist()

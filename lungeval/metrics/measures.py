@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -67,10 +67,12 @@ MEASURES: dict[str, Measure] = {
     "ms_ssim": Measure("MS-SSIM within fakes", "Mean likeness of two fakes: high = they repeat each other.", "none"),
     "ms_ssim_real": Measure("MS-SSIM within reals", "Mean likeness of two reals.", "none"),
     "c2st_nn": Measure(
-        "Two-sample test, nearest neighbour", "How often an image's nearest neighbour is of its own side.", "half"
+        "Two-sample test, nearest neighbour",
+        "How often an image's nearest neighbour is of its own side: 0.5 = alike.", "half",
     ),
     "c2st_logistic": Measure(
-        "Two-sample test, logistic", "How often a classifier, on images it never saw, tells the side.", "half"
+        "Two-sample test, logistic",
+        "How often a classifier, on images it never saw, tells the side: 0.5 = alike.", "half",
     ),
     "authenticity": Measure(
         "Authentic fakes", "Share of fakes that are not nearer to a training image than that is to its neighbour.",
@@ -92,5 +94,7 @@ MEASURES: dict[str, Measure] = {
 
 
 def measure_of(quantity: str) -> Measure:
-    """The measure of a quantity; a plug-in's stands under its own name."""
-    return MEASURES.get(quantity, Measure(quantity, "A metric of a plug-in.", "low"))
+    """The measure of a quantity, with its argument where it has one; a plug-in's stands under its own name."""
+    name, _, argument = quantity.partition(":")
+    found = MEASURES.get(name, Measure(name, "A metric of a plug-in.", "low"))
+    return replace(found, title=f"{found.title} ({argument})", headline=False) if argument else found

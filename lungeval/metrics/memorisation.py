@@ -27,8 +27,8 @@ METHOD = "nearest training image by exact 64-bit differences, equal training ima
 SOURCES = {
     "nearest_training": "Woodruff 1952, J. Am. Stat. Assoc. 47:635 (limits); Mann & Whitney 1947 (p, by permutation)",
     "nearest_training_real": "Woodruff 1952, J. Am. Stat. Assoc. 47:635 (limits)",
-    "authenticity": "Alaa et al. 2022, How faithful is your synthetic data?, ICML (arXiv:2102.08921), section 4.2",
-    "copying": "Meehan, Chaudhuri & Dasgupta 2020, AISTATS (arXiv:2004.05675), section 4",
+    "authenticity": "Alaa et al. 2022, How faithful is your synthetic data?, ICML (arXiv:2102.08921)",
+    "copying": "Meehan, Chaudhuri & Dasgupta 2020, AISTATS (arXiv:2004.05675)",
     "copies": "lungeval",
 }
 NO_TRAINING = "no training images were given"
@@ -61,7 +61,7 @@ class Memorisation:
     pairs: list[ClosestPair]
     """The closest pairs, nearest first: every copy, and `CLOSEST` at least where there are as many fakes."""
     threshold: float | None
-    """Distance below which a fake counts as a copy."""
+    """Distance up to which a fake counts as a copy."""
     duplicates: int
     """Training images that equal an earlier one."""
 

@@ -5,7 +5,7 @@
 No image is paired with itself, nor with another of its own cluster (such as its patient), so T is 0 on average where
 both sets are alike. It may fall below 0 by chance.
 
-Source: Gretton et al. 2012, A kernel two-sample test, JMLR 13, eq. 3; section 8 for the permutations.
+Source: Gretton et al. 2012, A kernel two-sample test, JMLR 13, eq. 3.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ class Gram:
         values -= values.mean()  # a constant cancels from T; without it fewer digits do
         self.values = values
         """(n + m, n + m) kernel less a constant; 0 for pairs of one cluster."""
-        if max(float(values.max()), -float(values.min())) <= TOLERANCE * scale:
+        self.flat = max(float(values.max()), -float(values.min())) <= TOLERANCE * scale
+        """Whether all pairs have the same kernel to rounding: all images are alike, or too near for it."""
+        if self.flat:
             values[:] = 0
         np.fill_diagonal(values, 0)
         if self.clustered:
@@ -206,6 +208,8 @@ def of_gram(gram: Gram, settings: Settings) -> Discrepancy:
     joint = gram.joint
     value, influence = gram.observed()
     reasons = ["pairs of one cluster are left out"] if gram.clustered else []
+    if gram.flat:
+        reasons.append("the kernel of all pairs is the same to rounding, so it tells no images apart")
     null = gram.shuffled(joint.shuffles(settings.cheap, settings.seed))
     p = p_value(value, null) if null.size else None
     if p is None:

@@ -64,13 +64,36 @@ def components(values: Array, joint: Joint) -> tuple[float, float]:
     sxx, real = _side(values[:n, :n])
     syy, fake = _side(values[n:, n:])
     to_fake, to_real = between.sum(axis=1), between.sum(axis=0)
-    squares = np.einsum("ij,ij->", between, between) - (to_fake**2).sum() / m - (to_real**2).sum() / n
-    sxy = max(0.0, float(squares + to_fake.sum() ** 2 / (n * m))) / ((n - 1) * (m - 1))
+    sxy = _across(between)
     var_a = float(np.var(real / (n - 2) - to_fake / m, ddof=1))
     var_b = float(np.var(fake / (m - 2) - to_real / n, ddof=1))
     first = 4 * ((var_a - sxx / (n - 2)) / n + (var_b - syy / (m - 2)) / m - 2 * sxy / (n * m))
     second = 2 * sxx / (n * (n - 1)) + 2 * syy / (m * (m - 1)) + 4 * sxy / (n * m)
     return first, second
+
+
+def apart_from_reals(values: Array, joint: Joint) -> float:
+    """V2 without what the reals among themselves add, which cancels from a difference on shared reals.
+
+    Independent images, four at least of each side; `values` as for `variance`.
+    """
+    return _seconds(values, joint)[1]
+
+
+def _seconds(values: Array, joint: Joint) -> tuple[float, float]:
+    """V2 of the reals among themselves, and of all other pairs."""
+    n, m = joint.n, joint.m
+    (sxx, _), (syy, _) = _side(values[:n, :n]), _side(values[n:, n:])
+    sxy = _across(values[:n, n:])
+    return 2 * sxx / (n * (n - 1)), 2 * syy / (m * (m - 1)) + 4 * sxy / (n * m)
+
+
+def _across(between: Array) -> float:
+    """Mean square of the centred kernel between the sides, without bias."""
+    n, m = between.shape
+    to_fake, to_real = between.sum(axis=1), between.sum(axis=0)
+    squares = np.einsum("ij,ij->", between, between) - (to_fake**2).sum() / m - (to_real**2).sum() / n
+    return float(max(0.0, squares + to_fake.sum() ** 2 / (n * m)) / ((n - 1) * (m - 1)))
 
 
 def _side(within: Array) -> tuple[float, Array]:

@@ -45,12 +45,11 @@ def nearest_of_other_clusters(
     count = 0 if groups is None else int(groups.max()) + 1
     found = [np.full(total, -1, dtype=np.intp) for _ in range(1 + count)]
     rank = np.random.default_rng([seed, 0x71]).permutation(total)
-    tie = slack(joint)
     for block in blocks(joint, WIDTH, seed):
         other = joint.clusters[block.nearest] != joint.clusters[block.rows, None]
         for at in range(1 + count):
             out = np.zeros(total, dtype=bool) if at == 0 or groups is None else groups == at - 1
-            found[at][block.rows] = _nearest(joint, block, other & ~out[block.nearest], out, rank, tie)
+            found[at][block.rows] = _nearest(joint, block, other & ~out[block.nearest], out, rank)
             found[at][block.rows[out[block.rows]]] = -1
     return found
 
@@ -61,11 +60,11 @@ def _nearest(
     allowed: npt.NDArray[np.bool_],
     out: npt.NDArray[np.bool_],
     rank: npt.NDArray[np.intp],
-    tie: float,
 ) -> npt.NDArray[np.intp]:
     near = np.where(allowed, block.near, np.inf)
     least = near.min(axis=1)
-    tied = near <= least[:, None] + tie
+    reach = least + slack(block.norms, least)
+    tied = near <= reach[:, None]
     chosen = block.nearest[np.arange(len(near)), np.where(tied, rank[block.nearest], len(rank)).argmin(axis=1)]
     for at in np.flatnonzero(np.isinf(least) & ~out[block.rows]):  # none of the list is allowed
         row = np.where(out | (joint.clusters == joint.clusters[block.rows[at]]), np.inf, block.squared[at])
@@ -73,7 +72,8 @@ def _nearest(
         if np.isinf(least_of_all):
             chosen[at] = -1
         else:
-            chosen[at] = np.where(row <= least_of_all + tie, rank, len(rank)).argmin()
+            reached = row <= least_of_all + slack(block.norms[at], least_of_all)
+            chosen[at] = np.where(reached, rank, len(rank)).argmin()
     return np.asarray(chosen)
 
 

@@ -14,7 +14,7 @@ from lungeval.metrics.joint import MOST, Joint
 ENTRIES = 4_000_000
 """Distances of one block (32 MB)."""
 TIE = 1e-11
-"""Squared distances closer than this share of the largest squared norm are equal: their difference is rounding."""
+"""Squared distances closer than this share of the squared norms behind them are equal: their difference is rounding."""
 LARGEST = 20_000
 """Images of a side whose neighbours are looked for; of a larger side a seeded subset stands for it."""
 
@@ -27,6 +27,8 @@ class Block:
     """(B,) numbers of the images."""
     squared: Array
     """(B, n + m) squared distances; infinite to itself."""
+    norms: Array
+    """(B,) squared norms, of the features less the mean of both sets."""
     nearest: npt.NDArray[np.intp]
     """(B, K) numbers of the nearest others, nearest first; equal distances in an order that knows no sides."""
     near: Array
@@ -59,12 +61,19 @@ def blocks(joint: Joint, count: int, seed: int) -> Iterator[Block]:
         some = np.sort(np.argpartition(mixed, count - 1, axis=1)[:, :count], axis=1)
         order = np.argsort(np.take_along_axis(mixed, some, axis=1), axis=1, kind="stable")
         nearest = columns[np.take_along_axis(some, order, axis=1)]
-        yield Block(rows, squared, nearest, np.take_along_axis(squared, nearest, axis=1))
+        yield Block(rows, squared, norms[rows], nearest, np.take_along_axis(squared, nearest, axis=1))
 
 
-def slack(joint: Joint) -> float:
-    """The difference of two squared distances under which they are equal."""
-    return TIE * float((joint.rows**2).sum(axis=1).max(initial=0.0))
+def slack(norms: Array, squared: Array) -> Array:
+    """The difference under which squared distances from an image equal a given one.
+
+    Rounding goes with the norms of the two images, so one image far from all others makes no ties among these.
+
+    Args:
+        norms: squared norms of images, any shape.
+        squared: a squared distance from each.
+    """
+    return np.asarray(TIE * (norms + squared))
 
 
 def at_most(joint: Joint, largest: int, seed: int) -> tuple[Joint, str | None]:

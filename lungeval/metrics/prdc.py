@@ -58,10 +58,9 @@ def prdc(joint: Joint, k: int, sides: Sequence[Sides] | None = None, seed: int =
     width = math.ceil(4 * k * total / max(1, int(counts.min())))
     reached = np.zeros((len(given), total), dtype=bool)
     held = np.zeros((len(given), 2))
-    tie = slack(joint)
     for block in blocks(joint, width, seed):
         for at, side in enumerate(given):
-            held[at] += _block(block, side, k, tie, reached[at])
+            held[at] += _block(block, side, k, reached[at])
     out = np.empty((len(given), 4))
     for at, side in enumerate(given):
         n, m = counts[at]
@@ -69,13 +68,14 @@ def prdc(joint: Joint, k: int, sides: Sequence[Sides] | None = None, seed: int =
     return out
 
 
-def _block(block: Block, side: Sides, k: int, tie: float, reached: npt.NDArray[np.bool_]) -> tuple[int, int]:
+def _block(block: Block, side: Sides, k: int, reached: npt.NDArray[np.bool_]) -> tuple[int, int]:
     """Marks what the balls around a block's images reach; fakes in all balls of reals, and balls that hold one."""
     own = side[block.rows]
     theirs = side[block.nearest]
     rank = (theirs == own[:, None]).cumsum(axis=1)
     whole = (rank[:, -1] >= k) & (own >= 0)
     radius = np.take_along_axis(block.near, np.argmax(rank >= k, axis=1)[:, None], axis=1)
+    tie = slack(block.norms[:, None], radius)
     inside = (theirs == 1 - own[:, None]) & (block.near < radius - tie) & whole[:, None]
     reached[block.nearest[inside]] = True
     number = inside.sum(axis=1)
@@ -84,7 +84,8 @@ def _block(block: Block, side: Sides, k: int, tie: float, reached: npt.NDArray[n
         far = block.squared[short]
         same = side[None, :] == own[short, None]
         radius = np.partition(np.where(same, far, np.inf), k - 1, axis=1)[:, k - 1 : k]
-        within = (side[None, :] == 1 - own[short, None]) & (far < radius - tie)
+        near = far < radius - slack(block.norms[short, None], radius)
+        within = (side[None, :] == 1 - own[short, None]) & near
         reached |= within.any(axis=0)
         number[short] = within.sum(axis=1)
     number = number[own == 0]

@@ -47,7 +47,7 @@ class TrainingDistances:
     """Training images that equal an earlier one."""
 
     def threshold(self) -> float | None:
-        """Distance below which a fake counts as a copy; None where nothing tells what no copy is.
+        """Distance up to which a fake counts as a copy; None where nothing tells what no copy is.
 
         t = max(FACTOR x q_LOW, ALMOST x median), for held-out reals and for training images of different patients; the
         smaller of the two. Neither set holds a copy, so an image below half the distance that 99 of 100 of them keep is

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from lungeval.errors import LungevalError
 from lungeval.metrics.base import Array, Features, Measured, Settings, checked
 from lungeval.metrics.groups import groups_of_one_side, jackknife_se, widening
 from lungeval.metrics.joint import Joint
@@ -83,7 +85,10 @@ class VendiMetric:
     """`vendi` of the fakes and `vendi_real` of the reals at equal numbers of images: see `vendi_score`.
 
     Args:
-        order: q of the score.
+        order: q of the score, a number from 0 on or `inf`; others than 1 stand in the name of the quantity, `vendi:2`.
+
+    Raises:
+        LungevalError: `usage` for an order that is no such number.
     """
 
     name: ClassVar[str] = "vendi"
@@ -95,16 +100,21 @@ class VendiMetric:
         "(arXiv:2310.12952)"
     )
 
-    def __init__(self, order: float = 1.0) -> None:
-        self.order = order
+    def __init__(self, order: float | str = 1.0) -> None:
+        try:
+            self.order = float(order)
+        except ValueError:
+            self.order = math.nan
+        if not self.order >= 0:
+            raise LungevalError("usage", f"a Vendi score of order {order}", remedy="write vendi:2, or 0.5, or inf")
 
     def rows(self, joint: Joint, settings: Settings) -> list[Measured]:
         """The score of the fakes and that of the reals, both of as many images as the smaller side has."""
         size = min(joint.n, joint.m)
         if min(size, joint.d) > LARGEST:
             size = LARGEST
-        fakes = self._row(joint, settings, size, "vendi")
-        return [fakes, self._row(joint, settings, size, "vendi_real")]
+        rows = [self._row(joint, settings, size, name) for name in ("vendi", "vendi_real")]
+        return [replace(row, quantity=f"{row.quantity}:{self.order:g}") if self.order != 1 else row for row in rows]
 
     def _row(self, joint: Joint, settings: Settings, size: int, quantity: str) -> Measured:
         method = f"{self.method}; order {self.order:g}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 
+from lungeval.reporting import words
+
 
 def span(values: list[float], *, least: float = 0.0, pad: float = 0.06) -> tuple[float, float]:
     """The ends of an axis that holds every value, with a margin.
@@ -32,7 +34,11 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def label(value: float, marks: list[float]) -> str:
-    """A tick as text, with the decimals that its neighbours need."""
+    """A tick as text, with the decimals that its neighbours need; from a million on, times a power of ten."""
     step = min((b - a for a, b in itertools.pairwise(marks)), default=abs(value) or 1.0)
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    return f"{value:,.{decimals}f}".replace("-", "−")
+    most, tail = max((abs(mark) for mark in marks), default=0.0), ""
+    if most >= words.LARGE:
+        power = words.exponent(most)
+        value, step, tail = value / 10.0**power, step / 10.0**power, words.ten(power) if value else ""
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if value or most < words.LARGE else 0
+    return f"{value:,.{decimals}f}{tail}".replace("-", "−")

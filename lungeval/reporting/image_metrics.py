@@ -114,7 +114,9 @@ def methods(findings: Findings, cited: set[str]) -> str:
         said.append(f"Beside them stand {'; '.join(told)}.")
     pairs = values.differences(findings)
     if pairs:
-        said.append(f"Generators were compared: {pairs[0].method}{_cited([pairs[0].source], cited)}; Holm-adjusted.")
+        ways = {row.method: row.source for row in pairs}
+        told = [f"{method}{_cited([source], cited)}" for method, source in ways.items()]
+        said.append(f"Generators were compared: {'; '.join(told)}; all Holm-adjusted over pairs of generators.")
     return " ".join(said)
 
 

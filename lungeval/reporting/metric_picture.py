@@ -11,7 +11,7 @@ from lungeval.reporting import axes, words
 from lungeval.reporting.drawing import marker
 from lungeval.reporting.figures import arm_style
 
-WIDTH, LEFT, RIGHT = 760, 190, 216
+WIDTH, LEFT, RIGHT = 760, 190, 240
 TOP, HEAD, ROW, FOOT = 26, 26, 26, 44
 
 

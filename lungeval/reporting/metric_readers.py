@@ -116,7 +116,8 @@ def told(row: Estimate) -> str:
     p = row.p_adjusted if row.p_adjusted is not None else row.p
     parts = [f"agreement {words.number(row.value, 'signed')}" + (f" ({limits})" if limits else "")]
     if p is not None:
-        parts.append(f"p {'' if p < 0.001 else '= '}{words.number(p, 'p').replace('<', '< ')}")
+        name = "p" if p == row.p else "adjusted p"
+        parts.append(f"{name} {'' if p < 0.001 else '= '}{words.number(p, 'p').replace('<', '< ')}")
     return ", ".join(parts)
 
 

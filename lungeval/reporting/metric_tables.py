@@ -65,7 +65,7 @@ def tables(findings: Findings) -> list[Table]:
     return [
         _pivot(
             "image-distances", "How far the fakes lie from the reals", findings, found,
-            values.present(found, values.LEADING), "Large = far apart; 0 = no farther than chance.",
+            values.present(found, values.LEADING), "Large = far apart; 0 = no farther than chance." + _tested(findings),
             p=True,
         ),
         _pivot(
@@ -89,6 +89,12 @@ def tables(findings: Findings) -> list[Table]:
         comparisons(findings),
         long(findings),
     ]  # fmt: skip
+
+
+def _tested(findings: Findings) -> str:
+    """What the p beside a distance is, where there is any."""
+    tested = any(row.p is not None and values.quantity(row) in values.LEADING for row in findings.metrics)
+    return " p: of no difference, one-sided, from images shuffled between fakes and reals." if tested else ""
 
 
 def heading(name: str, extractor: str = "") -> str:
@@ -184,16 +190,16 @@ def comparisons(findings: Findings) -> Table:
     several = len({values.extractor(row) for row in found}) > 1
     for row in found:
         pair = row.scope.arms or (row.scope.arm or "", row.comparator or "")
-        title = words.metric_title(values.quantity(row).removeprefix("difference_"), values.extractor(row))
-        name = f"{title}, {values.extractor(row)}" if several else title
+        name = words.metric_title(values.quantity(row).removeprefix("difference_"), values.extractor(row))
+        cell = words.cell_name(row.scope.modality, row.scope.condition)
         mark = " (unmatched)" if values.marked(row, values.UNMATCHED) else ""
         rows.append(
             Row(
                 (
                     " − ".join(words.arm_name(arm) for arm in pair) + mark, name, values.extractor(row),
-                    words.cell_name(row.scope.modality, row.scope.condition), row, row.p, row.p_adjusted,
+                    cell, row, row.p, row.p_adjusted,
                 ),
-                group=words.cell_name(row.scope.modality, row.scope.condition),
+                group=f"{cell} · {values.extractor(row)}" if several else cell,
             )
         )  # fmt: skip
     return Table(
@@ -204,7 +210,7 @@ def comparisons(findings: Findings) -> Table:
             Column("value", "Difference", "own", interval=True), Column("p", "p", "p"),
             Column("p_adjusted", "p, adjusted", "p"),
         ),
-        tuple(rows), by_kind=False,
+        tuple(rows), by_kind=False, stacked=True,
         unit="The first minus the second; below 0, the first lies nearer to the reals. Adjusted over pairs (Holm).",
     )  # fmt: skip
 

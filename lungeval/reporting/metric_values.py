@@ -40,8 +40,21 @@ def marked(row: Estimate, mark: str) -> bool:
 
 
 def differences(findings: Findings) -> list[Estimate]:
-    """Comparisons of two generators."""
-    return [row for row in findings.metrics if row.scope.arms is not None or quantity(row).startswith("difference_")]
+    """Comparisons of two generators, by feature network and cell (in the study's order)."""
+    found = [row for row in findings.metrics if row.scope.arms is not None or quantity(row).startswith("difference_")]
+    networks = extractors(findings)
+    return sorted(
+        found,
+        key=lambda row: (
+            networks.index(extractor(row)), *_place(findings, row.scope.modality, row.scope.condition),
+        ),
+    )  # fmt: skip
+
+
+def _place(findings: Findings, modality: str | None, condition: str | None) -> tuple[int, str, str]:
+    """Where a cell stands: in the study's order, those it does not name by name."""
+    cell = (modality or "", condition or "")
+    return findings.cells.index(cell) if cell in findings.cells else len(findings.cells), *cell
 
 
 @dataclass(frozen=True)
@@ -101,10 +114,8 @@ def groups(findings: Findings) -> list[Group]:
 
     def place(key: tuple[str, str | None, str | None, str]) -> tuple[int, int, str, str, int]:
         name, modality, condition, arm = key
-        cell = (modality or "", condition or "")
-        at = findings.cells.index(cell) if cell in findings.cells else len(findings.cells)
         arms = findings.arms.index(arm) if arm in findings.arms else len(findings.arms)
-        return extractors(findings).index(name), at, *cell, arms
+        return extractors(findings).index(name), *_place(findings, modality, condition), arms
 
     made = []
     for key in sorted(keys, key=place):

@@ -39,6 +39,8 @@ PEOPLE = frozenset(
 NOT_ESTIMABLE = "not estimable"
 FEW_CASES = 20
 """Below this many cases a part prints counts and the interval only."""
+LARGE = 1e6
+"""From here on a value of three digits is printed times a power of ten."""
 SMALL_NOTE = f"under {FEW_CASES} cases, an arm's fakes and their reals: counts and the interval only"
 POOLED = "share of all readings"
 """In an estimate's method: readers weigh by how many they answered."""
@@ -176,7 +178,11 @@ def interval(low: float | None, high: float | None, form: Form) -> str:
         return ""
     dash = " to " if low < 0 or high < 0 or form in ("points", "signed") else "–"
     if form == "significant":
-        decimals = _decimals(max(abs(low), abs(high)))
+        most = max(abs(low), abs(high))
+        if most >= LARGE:
+            power = exponent(most)
+            return dash.join(_times(value, power) for value in (low, high))
+        decimals = _decimals(most)
         return dash.join(f"{value:,.{decimals}f}".replace("-", "−") for value in (low, high))
     return f"{_bare(low, form)}{dash}{_bare(high, form)}"
 
@@ -223,7 +229,29 @@ def _decimals(value: float) -> int:
     return 6 if value == 0 else min(6, max(1, 2 - math.floor(math.log10(abs(value)))))
 
 
+def exponent(value: float) -> int:
+    """The power of ten of a number other than 0 whose first three digits are shown: 9,996,000 is 1.00 x 10^7."""
+    return int(f"{value:.2e}".partition("e")[2])
+
+
+def ten(power: int) -> str:
+    """Times a power of ten that is not negative: ×10⁷."""
+    return "×10" + str(power).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def _times(value: float, power: int) -> str:
+    shown = _minus(f"{value / 10.0**power:.2f}")
+    return shown if float(shown.replace("−", "-")) == 0 else shown + ten(power)
+
+
+def _minus(text: str) -> str:
+    """With the sign of the minus, and none before a zero."""
+    return (text.lstrip("+-") if float(text.replace(",", "")) == 0 else text).replace("-", "−")
+
+
 def _bare(value: float, form: Form) -> str:
+    if form == "significant" and abs(value) >= LARGE:
+        return _times(value, exponent(value))
     if form == "count":
         text = f"{value:,.0f}"
     elif form == "percent":
@@ -240,9 +268,7 @@ def _bare(value: float, form: Form) -> str:
         text = f"{value:,.{_decimals(value)}f}"
     else:
         text = f"{value:.2f}"
-    if float(text.replace(",", "")) == 0:
-        text = text.lstrip("+-")
-    return text.replace("-", "−")
+    return _minus(text)
 
 
 def policy_title(policy: str | None) -> str:

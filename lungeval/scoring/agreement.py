@@ -55,7 +55,7 @@ def metric_agreement(
                 points += [
                     head | {"arm": p.arm, "key": p.key, "modality": p.modality, "condition": p.condition}
                     | {"score": p.score, "k": p.k, "n_readings": p.n}
-                    for p in sorted(shown, key=lambda p: (p.arm, p.key))
+                    for p in shown
                 ]  # fmt: skip
     rows += families(singles)
     return {"metric_agreement": rows, "metric_agreement_points": points} if rows else {}
@@ -119,4 +119,4 @@ def _shown(
         if score is not None:
             place = (case.arm, case.key, case.modality, case.condition, case.cluster)
             points.append(ImagePoint(*place, score=score, k=passed[name], n=n))
-    return points
+    return sorted(points, key=lambda p: (p.arm, p.key))  # not by case id: ids differ in a replay, and sums with them
