@@ -283,3 +283,11 @@ def test_p_errs_high_where_numbers_differ():
         rng = np.random.default_rng(seed)
         ps.append(excess_of(Joint(rng.normal(size=(60, 4)), rng.normal(size=(20, 4))), Settings(shuffles=40)).p)
     assert np.mean(np.array(ps) <= 0.1) <= 0.13
+
+
+def test_the_same_images_twice_have_no_interval():
+    real, _ = sets(20, 20, 30)
+    row = FrechetMetric().rows(Joint(real, real.copy()), Settings(shuffles=20))[0]
+    assert row.value < 0
+    assert (row.se, row.low, row.p) == (None, None, 1)
+    assert "the same images" in row.reason

@@ -205,3 +205,17 @@ def test_the_plug_in() -> None:
     assert metric.compute(held, fake).value is None
     rows = metric.rows(joint, QUICK, training)
     assert [row.value for row in rows] == [row.value for row in memorisation(fake, training, held, QUICK)]
+
+
+def test_reals_that_are_training_images_are_no_control():
+    rng = np.random.default_rng(5)
+    training, fake = rng.normal(size=(40, 6)), rng.normal(size=(30, 6))
+    rows = {row.quantity: row for row in memorisation(fake, training, training.copy(), Settings(cheap=19))}
+    assert rows["nearest_training_real"].value is None
+    assert rows["copying"].value is None
+    some = np.concatenate([training[:10], rng.normal(size=(20, 6))])
+    rows = {row.quantity: row for row in memorisation(fake, training, some, Settings(cheap=19))}
+    assert rows["nearest_training_real"].value > 0
+    assert "10 held-out reals are of training patients, or training images, and left out" in (
+        rows["nearest_training_real"].reason
+    )

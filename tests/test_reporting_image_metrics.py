@@ -152,9 +152,16 @@ def test_methods_name_what_was_computed_with_its_source() -> None:
     assert "Fréchet distance, excess over chance: the method of frechet_excess [the source of frechet_excess]" in text
     assert "precision [the source of precision]" in text
     assert "Generators were compared: the method of difference_frechet_excess" in text
-    assert "the method of difference_kernel" in text, "each distance has a way of its own"
     terms = dict(provenance.terms(findings()))[provenance.IMAGES]
     assert {"frechet_excess", "kernel", "vendi", "copies"} <= {term.name for term in terms}
+
+
+def test_methods_tell_how_each_distance_of_two_generators_was_compared() -> None:
+    results = made.results()
+    one = next(row for row in results["image_metrics"] if row["estimand"].startswith("difference_"))
+    other = one | {"estimand": f"difference_kernel[{NET}]", "method": "another way", "source": "another paper"}
+    text = methods.paragraph(Findings(results | {"image_metrics": [*results["image_metrics"], other]}, ()), "human")
+    assert f"{one['method']} [{one['source']}]; another way [another paper]; all Holm-adjusted" in text
 
 
 def test_undefined_and_unmatched_rows_are_told() -> None:
@@ -279,3 +286,15 @@ def test_large_values_fit_their_picture_and_axis() -> None:
     assert axes.label(5e6, [0.0, 5e6, 1e7, 1.5e7]) == "0.5×10⁷"
     assert axes.label(500_000.0, [0.0, 250_000.0, 500_000.0]) == "500,000"
     assert axes.label(0.0, [0.0, 0.5]) == "0.0"
+
+
+def test_long_numbers_have_room_beside_the_axis() -> None:
+    def end(value: float, low: float, high: float) -> float:
+        row = Estimate(
+            estimand=f"kernel[{NET}]", scope=Scope(), value=value, low=low, high=high, method="m", source="s"
+        )
+        drawn = picture("p", "title", [Dot("gan", row, 0)], "axis", zero="0")
+        return float(re.findall(r'<text x="([\d.]+)" y="[\d.]+"><tspan class="number">', drawn)[0])
+
+    assert end(0.01, 0.0, 0.02) > end(-5.69e10, -2.2e11, 1.06e11)
+    assert 760 - end(-5.69e10, -2.2e11, 1.06e11) > 7 * len("−5.69×10¹⁰ (−2.20×10¹¹ to 1.06×10¹¹)")

@@ -142,9 +142,13 @@ def _beyond_chance(joint: Joint, found: Excess, settings: Settings) -> list[Meas
     excess = Measured(
         found.value, found.limit, EXCESS.method, EXCESS.source, "frechet_excess", p=found.p, influence=found.influence
     )
+    none = None
     if joint.independent() < ENOUGH:
-        said = [found.limit, _too_few_for_an_interval(joint)]
-        excess = replace(excess, reason="; ".join(text for text in said if text))
+        none = _too_few_for_an_interval(joint)
+    elif found.raw == 0 and found.value < 0:
+        none = "no interval: the two sets are the same images, nearer to each other than any draw would be"
+    if none:
+        excess = replace(excess, reason="; ".join(text for text in (found.limit, none) if text))
     else:
         half = normal_quantile(settings.level) * found.se
         excess = replace(

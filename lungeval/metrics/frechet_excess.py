@@ -53,6 +53,8 @@ class Excess:
 
     value: float
     """Mean distance of the subsets less the mean of the permuted ones."""
+    raw: float
+    """That mean distance itself."""
     se: float
     """Its standard error."""
     p: float
@@ -114,7 +116,7 @@ def excess_of(joint: Joint, settings: Settings) -> Excess:
     if size > joint.d:
         se *= second_order_factor(joint.part(*subsets[0]), settings.seed)
     p = p_value(value, values)
-    return Excess(value - mean, se, p, values, size, influence, of_null, limit)
+    return Excess(value - mean, value, se, p, values, size, influence, of_null, limit)
 
 
 def second_order_factor(part: Joint, seed: int) -> float:

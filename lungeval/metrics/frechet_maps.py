@@ -10,6 +10,8 @@ import numpy as np
 from lungeval.metrics.base import Array
 from lungeval.metrics.moments import Moments
 
+ROUNDING = 1e-12
+"""Of all that is summed: a distance below it is rounding, and 0."""
 CONDITION = 1e-5
 """Least ratio of the diagonal of a Cholesky factor: below it the covariance counts as singular."""
 
@@ -33,8 +35,8 @@ def between(one: Moments, two: Moments) -> float:
 
         inner = factor.T @ s2 @ factor
         values = eigvalsh(inner, overwrite_a=True, check_finite=False, driver="evd")
-        return total - 2 * float(np.sqrt(np.maximum(values, 0)).sum())
-    return total - 2 * float(singular_values(_root(s1).T @ _root(s2)).sum())
+        return settled(total - 2 * float(np.sqrt(np.maximum(values, 0)).sum()), total)
+    return settled(total - 2 * float(singular_values(_root(s1).T @ _root(s2)).sum()), total)
 
 
 def _cholesky(covariance: Array) -> Array | None:
@@ -88,7 +90,7 @@ class Maps:
                 for root, turn in zip(roots, (left, right.T), strict=True)
             ]
         value += float(self._delta @ self._delta + np.trace(s1) + np.trace(s2))
-        self.value = value - 2 * float(self._values.sum())
+        self.value = settled(value - 2 * float(self._values.sum()), value)
         """The distance."""
 
     def first(self, x: Array) -> Array:
@@ -113,6 +115,11 @@ class Maps:
             moved = (1 / self._values) @ (self._vectors.T @ (self._factor.T @ x.T)) ** 2
         found: Array = 2 * sign * (x @ self._delta) + inflation * (np.einsum("ij,ij->i", x, x) - moved)
         return found
+
+
+def settled(value: float, total: float) -> float:
+    """A distance, or 0 where it is nothing but the rounding of the sum of its parts."""
+    return value if abs(value) > ROUNDING * total else 0.0
 
 
 def singular_values(matrix: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lungeval.metrics.base import Array
-from lungeval.metrics.frechet_maps import Maps, between, decomposed, singular_values
+from lungeval.metrics.frechet_maps import Maps, between, decomposed, settled, singular_values
 from lungeval.metrics.joint import MOST, Joint
 from lungeval.metrics.moments import Moments
 
@@ -105,11 +105,11 @@ def _joined(
     scale = 1 / np.sqrt((n - 1.0) * (m - 1.0))
     total = gap + first.sum() / (n - 1) + second.sum() / (m - 1)
     if not influence:
-        return Parts(float(total - 2 * scale * singular_values(centred).sum()), NONE, NONE)
+        return Parts(settled(float(total - 2 * scale * singular_values(centred).sum()), total), NONE, NONE)
     left, values, right = decomposed(centred)
     one = 2 * toward + first * n / (n - 1) - n * scale * ((left * left) @ values)
     two = 2 * back + second * m / (m - 1) - m * scale * (values @ (right * right))
-    return Parts(float(total - 2 * scale * values.sum()), one - one.mean(), two - two.mean())
+    return Parts(settled(float(total - 2 * scale * values.sum()), total), one - one.mean(), two - two.mean())
 
 
 def from_rows(x: Array, y: Array, influence: bool = False) -> Parts:

@@ -241,7 +241,7 @@ def _left_out(found: TrainingDistances) -> str | None:
     """What limits a comparison with the control."""
     if not found.shared:
         return None
-    return f"{found.shared} held-out reals are of training patients and left out"
+    return f"{found.shared} held-out reals are of training patients, or training images, and left out"
 
 
 def _labels(labels: npt.ArrayLike | None, count: int) -> Labels:

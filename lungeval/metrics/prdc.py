@@ -150,6 +150,9 @@ class PrdcMetric:
             return Measured(value, reason, method, self.source, QUANTITIES[at], p=p)
         se = jackknife_se(left)
         wide = se * widening(len(left), settings.level)
+        if QUANTITIES[at] == "density" and not wide:
+            none = f"{reason}; no interval: it is the same without any part of the images"
+            return Measured(value, none, method, self.source, QUANTITIES[at], p=p)
         if QUANTITIES[at] == "density":
             half = normal_quantile(settings.level) * wide
             low, high = max(0.0, value - half), value + half

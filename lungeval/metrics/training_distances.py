@@ -37,7 +37,7 @@ class TrainingDistances:
     control: Labels
     """(h,) which of the held-out reals these are: those of no training patient."""
     shared: int
-    """Held-out reals left out, as their patient is among the training images'."""
+    """Held-out reals left out, as their patient, or they themselves, are among the training images."""
     own: Array
     """(t,) distance of each training image to its nearest other, equal ones counted once; infinite where there is none.
     An image that equals an earlier one has that one's distance."""
@@ -88,9 +88,12 @@ def training_distances(
     place[kept] = np.arange(len(kept))
     of_fakes = nearest(fake, single)
     of_held_out = nearest(held_out[control], single)
+    apart_from_it = of_held_out.distance[:, 0] > 0  # a real that is a training image was not held out
+    control = control[apart_from_it]
     return TrainingDistances(
         fake=of_fakes.distance[:, 0], fake_index=kept[of_fakes.index[:, 0]],
-        held_out=of_held_out.distance[:, 0], held_out_index=kept[of_held_out.index[:, 0]], control=control,
+        held_out=of_held_out.distance[apart_from_it, 0], held_out_index=kept[of_held_out.index[apart_from_it, 0]],
+        control=control,
         shared=len(held_out) - len(control), own=own[place[first]], apart=apart[np.isfinite(apart)],
         duplicates=len(training) - len(kept),
     )  # fmt: skip

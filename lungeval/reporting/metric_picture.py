@@ -11,7 +11,11 @@ from lungeval.reporting import axes, words
 from lungeval.reporting.drawing import marker
 from lungeval.reporting.figures import arm_style
 
-WIDTH, LEFT, RIGHT = 760, 190, 240
+WIDTH, LEFT = 760, 190
+RIGHT, MOST = 216, 310
+"""Room for the numbers, and how far it grows for long ones."""
+LETTER, GAP = 7.4, 18
+"""Width of a letter of the numbers, and how far they stand from the axis."""
 TOP, HEAD, ROW, FOOT = 26, 26, 26, 44
 
 
@@ -49,9 +53,10 @@ def picture(name: str, title: str, dots: Sequence[Dot], axis: str, *, zero: str,
     values = [v for d in rows for v in (d.found.value, d.found.low, d.found.high, d.floor) if v is not None]
     low, high = axes.span([0.0, *values])
     marks = axes.ticks(low, high)
+    end = WIDTH - _room(rows)
 
     def x(value: float) -> float:
-        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (value - low) / (high - low) * (end - LEFT)
 
     body: list[str] = []
     y, above = float(TOP), ""
@@ -60,18 +65,18 @@ def picture(name: str, title: str, dots: Sequence[Dot], axis: str, *, zero: str,
             body.append(_text(0, y + 17, words.clipped(dot.cell, 40), "group"))
             y += HEAD
         above = dot.cell
-        body += _row(dot, y + ROW / 2, x)
+        body += _row(dot, y + ROW / 2, x, end)
         y += ROW
     height = y + FOOT
     grid = [f'<line class="grid" x1="{x(t):.1f}" x2="{x(t):.1f}" y1="{TOP - 6}" y2="{y:.1f}"/>' for t in marks]
     grid += [_text(x(t), y + 16, axes.label(t, marks), "small middle") for t in marks]
     grid.append(f'<line class="chance" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{TOP - 6}" y2="{y:.1f}"/>')
     keyed = bool(floor) and any(dot.floor is not None for dot in rows)
-    side = "end" if x(0) > (WIDTH - RIGHT + LEFT) / 2 else ""
+    side = "end" if x(0) > (end + LEFT) / 2 else ""
     grid.append(_text(x(0) + (6 if side else -6), TOP - 12, zero, f"small {side}".strip()))
     if keyed:
-        at = WIDTH - RIGHT + 18
-        grid.append(f'<line class="floor" x1="{at}" x2="{at}" y1="{TOP - 21}" y2="{TOP - 9}"/>')
+        at = end + GAP
+        grid.append(f'<line class="floor" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP - 21}" y2="{TOP - 9}"/>')
         grid.append(_text(at + 9, TOP - 11, floor, "small"))
     said = "; ".join(_said(dot) for dot in rows)
     return "\n".join(
@@ -81,13 +86,20 @@ def picture(name: str, title: str, dots: Sequence[Dot], axis: str, *, zero: str,
             f'<desc id="{name}-d">{escape(said)}</desc>',
             *grid,
             *body,
-            _text((LEFT + WIDTH - RIGHT) / 2, height - 8, axis, "small middle"),
+            _text((LEFT + end) / 2, height - 8, axis, "small middle"),
             "</svg>",
         ]
     )
 
 
-def _row(dot: Dot, y: float, x: Callable[[float], float]) -> list[str]:
+def _room(rows: Sequence[Dot]) -> float:
+    """Room right of the axis, by the longest number with its interval."""
+    told = [words.estimate(dot.found, words.form_of(dot.found.estimand)) for dot in rows]
+    longest = max((len(f"{shown.main} ({shown.interval})") for shown in told if shown.interval), default=0)
+    return min(MOST, max(RIGHT, GAP + LETTER * longest))
+
+
+def _row(dot: Dot, y: float, x: Callable[[float], float], end: float) -> list[str]:
     colour, shape = arm_style(dot.arm)
     found = dot.found
     form = words.form_of(found.estimand)
@@ -106,8 +118,7 @@ def _row(dot: Dot, y: float, x: Callable[[float], float]) -> list[str]:
         parts.append(marker(shape, x(found.value), y, colour, 0.8))
     interval = f' <tspan class="quiet">({escape(shown.interval)})</tspan>' if shown.interval else ""
     parts.append(
-        f'<text x="{WIDTH - RIGHT + 18}" y="{y + 5:.1f}"><tspan class="number">{escape(shown.main)}</tspan>'
-        f"{interval}</text>"
+        f'<text x="{end + GAP:.1f}" y="{y + 5:.1f}"><tspan class="number">{escape(shown.main)}</tspan>{interval}</text>'
     )
     return parts
 
