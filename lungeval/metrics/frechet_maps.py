@@ -5,6 +5,10 @@ With more images than features this is the smallest way; and the only one where 
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 
 from lungeval.metrics.base import Array
@@ -12,6 +16,8 @@ from lungeval.metrics.moments import Moments
 
 ROUNDING = 1e-12
 """Of all that is summed: a distance below it is rounding, and 0."""
+SMALL = 512
+"""Rows of a matrix up to which one thread decomposes it."""
 CONDITION = 1e-5
 """Least ratio of the diagonal of a Cholesky factor: below it the covariance counts as singular."""
 
@@ -126,12 +132,27 @@ def singular_values(matrix: Array) -> Array:
     """Of a matrix, largest first."""
     from scipy.linalg import svdvals
 
-    return np.asarray(svdvals(matrix, overwrite_a=False, check_finite=False))
+    with threads_for(min(matrix.shape)):
+        return np.asarray(svdvals(matrix, overwrite_a=False, check_finite=False))
 
 
 def decomposed(matrix: Array) -> tuple[Array, Array, Array]:
     """Left vectors, singular values, right vectors (as rows) of a matrix."""
     from scipy.linalg import svd
 
-    left, values, right = svd(matrix, full_matrices=False, check_finite=False)
+    with threads_for(min(matrix.shape)):
+        left, values, right = svd(matrix, full_matrices=False, check_finite=False)
     return left, values, right
+
+
+def threads_for(size: int) -> AbstractContextManager[Any]:
+    """One thread of linear algebra for small decompositions: more only wait for each other."""
+    return _pools().limit(limits=1) if size <= SMALL else nullcontext()
+
+
+@lru_cache(maxsize=1)
+def _pools() -> Any:
+    import scipy.linalg  # noqa: F401 - its library of linear algebra is another one than numpy's
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

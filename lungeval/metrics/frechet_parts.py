@@ -32,6 +32,8 @@ class Parts:
 
 
 NONE = np.zeros(0)
+NEAR = 100
+"""Squared length of a mean over the mean squared distance from it, up to which nothing need be centred first."""
 
 
 def parts(joint: Joint, mask: Mask, *, influence: bool = False) -> Parts:
@@ -55,9 +57,9 @@ def _by_smallest(joint: Joint, mask: Mask, influence: bool) -> Parts:
         x, y, held = joint.rows[~mask], joint.rows[mask], False
     if min(len(x), len(y)) > joint.d:
         return from_rows(x, y, influence)
-    if joint.n + joint.m <= min(MOST, 4 * joint.d):
+    if (not held or "gram" in vars(joint)) and joint.n + joint.m <= min(MOST, 4 * joint.d):
         return from_products(joint.gram, np.flatnonzero(~mask), np.flatnonzero(mask), influence)
-    return _from_cross(x - joint.mean, y - joint.mean, influence) if held else _from_cross(x, y, influence)
+    return _from_cross(x, y, influence)
 
 
 def from_products(gram: Array, a: Numbers, b: Numbers, influence: bool = False) -> Parts:
@@ -80,11 +82,26 @@ def from_products(gram: Array, a: Numbers, b: Numbers, influence: bool = False) 
 
 
 def _from_cross(x: Array, y: Array, influence: bool) -> Parts:
-    """From features, where one side is too large for all products to be held."""
-    x, y, delta = x - (m1 := x.mean(axis=0)), y - (m2 := y.mean(axis=0)), 0.0
+    """From features.
+
+    Where the means are of the size of the spread, as they are of most networks' features, products of the features as
+    they are lose no digit that counts, and centring the products is cheaper than centring the features.
+    """
+    m1, m2 = np.full(len(x), 1 / len(x)) @ x, np.full(len(y), 1 / len(y)) @ y
     delta = m1 - m2
     first, second = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", y, y)
-    return _joined(float(delta @ delta), first, second, x @ y.T, x @ delta, -(y @ delta), influence)
+    small = all(m @ m <= NEAR * (squares.mean() - m @ m) for m, squares in ((m1, first), (m2, second)))
+    if not small:
+        x, y = x - m1, y - m2
+        first, second = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", y, y)
+        return _joined(float(delta @ delta), first, second, x @ y.T, x @ delta, -(y @ delta), influence)
+    cross = x @ y.T
+    across = cross.mean(axis=1)
+    cross -= across[:, None]
+    cross -= cross.mean(axis=0)
+    first, second = first - 2 * (x @ m1) + m1 @ m1, second - 2 * (y @ m2) + m2 @ m2
+    toward, back = x @ delta - m1 @ delta, m2 @ delta - y @ delta
+    return _joined(float(delta @ delta), first, second, cross, toward, back, influence)
 
 
 def _joined(

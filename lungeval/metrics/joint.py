@@ -57,7 +57,7 @@ class Joint:
     @cached_property
     def noise(self) -> float:
         """What rounding leaves of a squared distance that is 0: the features' own digits, a hundredfold."""
-        largest = max((float(np.abs(side).max()) for side in (self.real, self.fake) if side.size), default=0.0)
+        largest = max((max(side.max(), -side.min()) for side in (self.real, self.fake) if side.size), default=0.0)
         return float(100 * self.d * (np.finfo(np.float64).eps * largest) ** 2)
 
     def independent(self) -> int:
