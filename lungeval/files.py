@@ -107,11 +107,21 @@ def check_folder(folder: Path, sums: str | None = None) -> list[LungevalError]:
         listed[name] = digest
     present = {path.relative_to(folder).as_posix(): path for path in _members(folder)}
     found += [_changed(folder / name, "the file is gone") for name in sorted(listed.keys() - present.keys())]
-    found += [_changed(present[name], "the file was added") for name in sorted(present.keys() - listed.keys())]
+    added = [name for name in sorted(present.keys() - listed.keys()) if not _left_by_sqlite(present[name])]
+    found += [_changed(present[name], "the file was added") for name in added]
     for name in sorted(listed.keys() & present.keys()):
         if sha256_file(present[name]) != listed[name]:
             found.append(_changed(present[name], "the file was edited"))
     return found
+
+
+def _left_by_sqlite(path: Path) -> bool:
+    """Whether a file is what a killed reader of a store leaves: an empty write-ahead log, or the index of one."""
+    base = path.name.removesuffix("-shm").removesuffix("-wal")
+    if base == path.name or not path.with_name(base).is_file():
+        return False
+    log = path.with_name(f"{base}-wal")
+    return not log.exists() or log.stat().st_size == 0
 
 
 def _changed(path: Path, what: str) -> LungevalError:

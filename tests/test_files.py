@@ -53,3 +53,15 @@ def test_each_change_to_a_finished_folder_is_named(tmp_path: Path, change: objec
     assert len(faults) == 1
     assert what in str(faults[0])
     assert faults[0].exit == 5
+
+
+def test_what_a_killed_reader_of_a_store_leaves_is_no_change(tmp_path):
+    (tmp_path / "readings.db").write_bytes(b"a store")
+    seal_folder(tmp_path)
+    (tmp_path / "readings.db-wal").write_bytes(b"")
+    (tmp_path / "readings.db-shm").write_bytes(b"index")
+    assert check_folder(tmp_path) == []
+    (tmp_path / "readings.db-wal").write_bytes(b"an answer")
+    assert len(check_folder(tmp_path)) == 2
+    (tmp_path / "other.db-wal").write_bytes(b"")
+    assert len(check_folder(tmp_path)) == 3

@@ -205,8 +205,7 @@ def _frechet(pair: _Pair, settings: Settings, known: dict[tuple[str, int], Exces
     """By the excess of the Fréchet distance.
 
     What chance alone gives an exchanged set is interpolated: the mean of both generators', moved by each image's
-    influence on it. So an exchange costs two distances, not hundreds. The error is at least what exchanged sets vary
-    by.
+    influence on it. So an exchange costs two distances, not hundreds.
     """
     for side, size in enumerate((pair.a, pair.b)):
         if (pair.names[side], size) not in known:
@@ -235,9 +234,7 @@ def _frechet(pair: _Pair, settings: Settings, known: dict[tuple[str, int], Exces
     se = pair.spread((one.influence.real - two.influence.real, one.influence.fake, -two.influence.fake))
     if min(pair.n, pair.a) > pair.joint.d:
         se *= sum(second_order_factor(pair.alone(side), settings.seed) for side in (0, 1)) / 2
-    differences = totals[:, 0] - totals[:, 1]
-    least = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
-    return one.value - two.value, max(float(se), least), differences
+    return one.value - two.value, float(se), totals[:, 0] - totals[:, 1]
 
 
 def _kernel(pair: _Pair, settings: Settings, _: dict[tuple[str, int], Excess]) -> Found:

@@ -16,7 +16,7 @@ from lungeval.metrics.moments import Moments
 
 ROUNDING = 1e-12
 """Of all that is summed: a distance below it is rounding, and 0."""
-SMALL = 512
+SMALL = 1024
 """Rows of a matrix up to which one thread decomposes it."""
 CONDITION = 1e-5
 """Least ratio of the diagonal of a Cholesky factor: below it the covariance counts as singular."""
