@@ -205,7 +205,7 @@ def test_each_kind_of_file_gone(run: Run, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["1-blinded/cases/new.raw", "tables/new.csv", "3-readings/readings.db-wal"])
 def test_a_file_added(run: Run, name: str) -> None:
-    (run.folder / name).write_bytes(b"")
+    (run.folder / name).write_bytes(b"something")
     assert name in _said(verify(run))
 
 
