@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +19,12 @@ from lungeval.auditing.files import listing_facts
 from lungeval.auditing.samples import Sample
 from lungeval.auditing.statistics import Value
 from lungeval.backends.base import Context
+from lungeval.backends.entries import EntryReader
 from lungeval.backends.holdings import Entry, find_entries
 from lungeval.errors import LungevalError, did_you_mean, raise_all
-from lungeval.images import Picture, Recipe, harmonise, read
-from lungeval.images.arrays import from_array, load_array
+from lungeval.images import Picture, Recipe, harmonise
 from lungeval.images.fingerprint import fingerprint
 from lungeval.images.harmonise import shown_part
-from lungeval.images.picture import usable
 from lungeval.progress import Progress
 from lungeval.protocol import Arm
 from lungeval.records import MODALITIES, REAL_ARM, Modality
@@ -132,26 +130,9 @@ def _placed(entries: Sequence[Entry]) -> dict[Path, dict[str, Value]]:
     return dict(zip(paths, listing_facts(paths), strict=True)) if paths else {}
 
 
-class _Reader:
-    """Reads entries; the last array of an .npz is kept."""
-
-    def __init__(self) -> None:
-        self._slot: tuple[Path, str] | None = None
-        self._array: npt.NDArray[Any] = np.zeros(0)
-
-    def __call__(self, entry: Entry) -> Picture:
-        if entry.index is None:
-            return read(entry.path)
-        slot = (entry.path, entry.array)
-        if slot != self._slot:
-            self._array, self._slot = load_array(*slot), slot
-        frame = self._array if self._array.ndim == 2 else self._array[entry.index]
-        return usable(from_array(np.ascontiguousarray(frame)))
-
-
 def _recipe(entries: Sequence[Entry], progress: Progress) -> Recipe:
     """The protocol's defaults at the smallest native side of all images."""
-    recipe, reader = Recipe(size=1, trim=True, text="refuse"), _Reader()
+    recipe, reader = Recipe(size=1, trim=True, text="refuse"), EntryReader()
     sides, frames = [], []
     with progress.bar("sizes", len(entries)) as advance:
         for entry in entries:
@@ -166,7 +147,7 @@ def _sample(
     arm: str, modality: Modality, entries: Sequence[Entry], recipe: Recipe | None,
     placed: dict[Path, dict[str, Value]], progress: Progress,
 ) -> Sample:  # fmt: skip
-    reader = _Reader()
+    reader = EntryReader()
     with TemporaryDirectory() as folder, progress.bar(f"facts of {arm}", len(entries)) as advance:
         shots = []
         for entry in entries:
@@ -201,7 +182,7 @@ def _told(entry: Entry) -> dict[str, str]:
 
 def _prints(root: Path, progress: Progress) -> dict[str, str]:
     """Fingerprints of a folder's images by name."""
-    entries, reader = _entries(root, "training", progress), _Reader()
+    entries, reader = _entries(root, "training", progress), EntryReader()
     found = {}
     with progress.bar("training images", len(entries)) as advance:
         for entry in entries:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lungeval.backends.base import Context
+from lungeval.backends.entries import EntryReader
 from lungeval.backends.holdings import Entry, find_entries
 from lungeval.errors import LungevalError, raise_all
-from lungeval.images.arrays import from_array, load_array
 from lungeval.images.grey import LUNG_WINDOW, to_unit
-from lungeval.images.picture import Picture, usable
-from lungeval.images.reading import read
+from lungeval.images.picture import Picture
 from lungeval.progress import Progress
 from lungeval.protocol import Arm
 
@@ -67,8 +65,7 @@ class Reader:
     """Reads images; the last array of an .npz is kept."""
 
     def __init__(self) -> None:
-        self._slot: tuple[Path, str] | None = None
-        self._array: npt.NDArray[Any] = np.zeros(0)
+        self._read = EntryReader()
 
     def __call__(self, item: Item) -> Picture:
         """The picture.
@@ -81,13 +78,7 @@ class Reader:
             raise ValueError(f"{item.name} lies nowhere")
         if entry.fault:
             raise LungevalError("image", entry.fault, where=entry.where)
-        if entry.index is None:
-            return read(entry.path)
-        slot = (entry.path, entry.array)
-        if slot != self._slot:
-            self._array, self._slot = load_array(*slot), slot
-        frame = self._array if self._array.ndim == 2 else self._array[entry.index]
-        return usable(from_array(np.ascontiguousarray(frame)))
+        return self._read(entry)
 
 
 def levels(picture: Picture) -> npt.NDArray[np.float64]:
